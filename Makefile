@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Everything there is to do with this repository. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+# Each test process may boot a target of its own: half a gigabyte and one CPU at full load.
+TEST_JOBS ?= 2
+# More arguments for pytest, for one: make test TEST_ARGS='-k framing'
+TEST_ARGS ?=
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## packages (apt), .venv, both target kernels; does only what is not done yet
+	@tools/setup linux-source-6.1 linux-source-6.12
+
+.PHONY: demo
+demo: ## the whole debugging session, on a real kernel, from connecting to unloading, by itself
+	@tools/setup linux-source-6.1
+	@$(BIN)/python demo/session.py
+
+.PHONY: test
+test: setup lint ## all checks and all tests, real kernels included (TEST_JOBS=2, TEST_ARGS=)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m 'not soak' $(TEST_ARGS)
+
+.PHONY: unit
+unit: ## only the tests that need no kernel
+	@tools/setup
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) -m 'not soak and not vm' $(TEST_ARGS)
+
+.PHONY: soak
+soak: setup ## the tests that take minutes: hundreds of module loads, many boots
+	@$(BIN)/python -m pytest -m soak --timeout 3600 $(TEST_ARGS)
+
+.PHONY: bench
+bench: setup ## measure: packets, bytes and round trips first, seconds after
+	@$(BIN)/python bench/run.py
+
+.PHONY: lint
+lint: ## style, types, layers
+	@tools/setup
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timeit >&2
+
+.PHONY: format
+format: ## let ruff put the style right
+	@tools/setup
+	@$(BIN)/ruff check --quiet --fix . || true
+	@$(BIN)/ruff format .
+
+.PHONY: docs
+docs: ## the documentation, into docs/_build/html
+	@tools/setup
+	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+.PHONY: lock
+lock: ## resolve the newest versions of all dependencies into requirements/lock.txt
+	@NULLMODEM_UNLOCKED=1 tools/setup
+	@$(BIN)/python -m pip freeze --exclude-editable | { echo '# Made by `make lock`. What CI and `make setup` install.'; cat; } > .lock.new
+	@mv .lock.new requirements/lock.txt
+
+.PHONY: clean
+clean: ## remove what was made here, .venv too; kernels stay in nullmodem's cache
+	@rm -rf .venv docs/_build dist build .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
