@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Queries about the stub and what it serves: ``qSupported``, ``qXfer``, ``qOffsets``, ``qAttached``, ``qRcmd``.
+
+::
+
+    -> qSupported:swbreak+;hwbreak+;vContSupported+   <- PacketSize=4000;qXfer:libraries:read+;vContSupported+
+    -> qXfer:libraries:read::0,1000                   <- l<library-list version="1.0"/>
+    -> qOffsets                                       <- TextSeg=ffffffffa1e00000
+    -> qRcmd,6c736d6f64 (lsmod)                       <- O4d6f64756c65...  <- OK
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import RemoteProtocolError
+from nullmodem.rsp.hexadecimal import (
+    encode_hex,
+    encode_number,
+    encode_range,
+    parse_hex,
+    parse_number,
+    parse_range,
+    show,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_XFER = re.compile(rb"([a-zA-Z0-9_-]{1,64}):read:([\x20-\x7e]{0,4096}):([^:]*)")
+_FEATURES = re.compile(rb"[\x20-\x7e]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Supported:
+    """``qSupported``: what the client can do, such as ``swbreak+``, as it wrote it; empty ones left out."""
+
+    features: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """Return the payload."""
+        return b"qSupported" + (":" + ";".join(self.features) if self.features else "").encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Xfer:
+    """``qXfer:OBJECT:read``: ``length`` bytes from ``offset`` on of the document ``annex`` of ``object``."""
+
+    object: str
+    annex: str
+    offset: int
+    length: int
+
+    def encode(self) -> bytes:
+        """Return the payload."""
+        return f"qXfer:{self.object}:read:{self.annex}:".encode("ascii") + encode_range(self.offset, self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """``qOffsets``: where do the executable's segments lie?"""
+
+    def encode(self) -> bytes:
+        """Return the payload."""
+        return b"qOffsets"
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """``qAttached``: did the stub attach to what it debugs (1) or start it (0)?"""
+
+    pid: int | None = None
+
+    def encode(self) -> bytes:
+        """Return the payload."""
+        return b"qAttached" if self.pid is None else b"qAttached:" + encode_number(self.pid)
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """``qRcmd``: a line for the stub's own command interpreter: gdb's ``monitor``, the kernel's kdb."""
+
+    command: str
+
+    def encode(self) -> bytes:
+        """Return the payload."""
+        return b"qRcmd," + encode_hex(self.command.encode("utf-8"))
+
+
+def _parse_supported(body: bytes) -> Supported:
+    if _FEATURES.fullmatch(body) is None:
+        raise RemoteProtocolError(f"the features in {show(body)} are not text")
+    return Supported(tuple(feature for feature in body.decode("ascii").split(";") if feature))
+
+
+def _parse_xfer(body: bytes) -> Xfer:
+    found = _XFER.fullmatch(body)
+    if found is None:
+        raise RemoteProtocolError(f"qXfer needs object:read:annex:offset,length, not {show(body)}")
+    return Xfer(found[1].decode("ascii"), found[2].decode("ascii"), *parse_range(found[3]))
+
+
+def _parse_monitor(body: bytes) -> Monitor:
+    try:
+        return Monitor(parse_hex(body).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise RemoteProtocolError("a monitor command must be UTF-8 text") from error
+
+
+QueryRequest = Supported | Xfer | Offsets | Attached | Monitor
+
+WHOLE: dict[bytes, QueryRequest] = {b"qSupported": Supported(), b"qOffsets": Offsets(), b"qAttached": Attached()}
+
+PARSERS: dict[bytes, Callable[[bytes], QueryRequest]] = {
+    b"qSupported:": _parse_supported,
+    b"qXfer:": _parse_xfer,
+    b"qAttached:": lambda body: Attached(parse_number(body, "a process id")),
+    b"qRcmd,": _parse_monitor,
+}
