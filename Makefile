@@ -63,9 +63,10 @@ docs: ## the documentation, into docs/_build/html
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
+# Debian 12's own interpreter is the oldest that is supported: a lock made with a newer one holds what it cannot install.
 .PHONY: lock
 lock: ## resolve the newest versions of all dependencies into requirements/lock.txt
-	@NULLMODEM_UNLOCKED=1 tools/setup
+	@PYTHON=/usr/bin/python3 NULLMODEM_UNLOCKED=1 tools/setup
 	@$(BIN)/python -m pip freeze --exclude-editable | { echo '# Made by `make lock`. What CI and `make setup` install.'; cat; } > .lock.new
 	@mv .lock.new requirements/lock.txt
 
