@@ -6,11 +6,13 @@ The rule of the house: ask the kernel what it has, never which version it is. Di
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import drgn
 
 from nullmodem.errors import SymbolError
+from nullmodem.symbols.elf import ElfFile
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -27,6 +29,7 @@ class TypeInfo:
     @classmethod
     def open(cls, path: str | PathLike[str]) -> TypeInfo:
         """The types of one vmlinux. SymbolError when drgn cannot read it or it has no debug info."""
+        ElfFile.open(Path(path)).close()  # drgn passes over what it cannot open without a word
         program = drgn.Program()
         try:
             # An extra module needs no running kernel, and no slide.
@@ -85,6 +88,17 @@ class TypeInfo:
             msg = f"{name} is incomplete"
             raise LookupError(msg)
         return {enumerator.name: enumerator.value for enumerator in enumerators}
+
+    def function_address(self, name: str, file: str) -> int | None:
+        """Address of the function ``name`` defined in the source file ``file``, or None.
+
+        The link-time address when the types were opened from a file, the run-time one in a program of a running kernel.
+        """
+        try:
+            address = self._program.function(name, file).address_
+        except LookupError:
+            return None
+        return None if address is None else int(address)
 
     def _type(self, name: str) -> drgn.Type:
         try:
