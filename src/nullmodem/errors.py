@@ -25,6 +25,7 @@
     │   ├── BootError         it did not come up (``.command``, ``.output``)
     │   ├── TargetLost        it was there and is gone
     │   └── CommandError      a command on it failed (``.code``, ``.output``)
+    │       └── CommandTimeout    it still runs, and nobody waits for it any more
     └── BuildError            a kernel or a module did not build (``.output``)
 
 Every error says what was tried and what came back in its message, and, where something can be done about it, what to
@@ -169,6 +170,10 @@ class CommandError(TargetError):
         super().__init__(message, hint=hint)
         self.code = code
         self.output = output
+
+
+class CommandTimeout(CommandError):
+    """The caller's time is over and the command still runs on the target. ``code`` is 124, as timeout(1) has it."""
 
 
 class BuildError(NullmodemError):

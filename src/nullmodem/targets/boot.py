@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for a machine to come up: whatever is known first decides, and nobody looks at a clock in between."""
+
+from __future__ import annotations
+
+import queue
+import re
+from dataclasses import dataclass
+
+# What ends a boot, as the console prints it: kernel/panic.c, and our own guest/rc.
+_FATAL = re.compile(rb"Kernel panic - not syncing: [^\r\n]*|nullmodem: boot failed: ([^\r\n]*)")
+
+# No line that means anything is longer; a kernel may print megabytes without a line end.
+_LINE_LIMIT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """The target is ready for commands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """It will not come up, for this reason."""
+
+    reason: str
+
+
+class BootWatch:
+    """Collects the signs of one boot, from any thread. Feed ``console`` with all that the console prints."""
+
+    def __init__(self) -> None:
+        self._signs: queue.SimpleQueue[Up | Down] = queue.SimpleQueue()
+        self._line = b""
+
+    def up(self) -> None:
+        self._signs.put(Up())
+
+    def down(self, reason: str) -> None:
+        self._signs.put(Down(reason))
+
+    def console(self, data: bytes) -> None:
+        *lines, rest = (self._line + data).split(b"\n")
+        self._line = rest[-_LINE_LIMIT:]
+        for line in lines:
+            if fatal := _FATAL.search(line):
+                self.down((fatal[1] or fatal[0]).decode(errors="replace"))
+
+    def wait(self, timeout: float) -> Up | Down:
+        """The first sign; Down when there was none for ``timeout`` seconds."""
+        try:
+            return self._signs.get(timeout=timeout)
+        except queue.Empty:
+            return Down(f"it did not answer within {timeout:g} s")

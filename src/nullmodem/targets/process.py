@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A child process that never outlives us, not even when we are killed with SIGKILL.
+
+The kernel sends the child SIGKILL when its parent dies (PR_SET_PDEATHSIG). Two things make that hold:
+
+- "Parent" is the *thread* that started the child (prctl(2)), so one thread starts it and then lives until the child
+  has ended, waiting for that.
+- The setting is made by the child, after it was started: setpriv(1) makes it, and a shell then checks that the parent
+  is still the one expected before it becomes the program. subprocess's preexec_fn would do it in one step, but runs
+  Python between fork and exec, which can deadlock in a program with threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import TargetError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+
+class Child:
+    """A running process in its own session, so that Ctrl-C in our terminal is not for it.
+
+    ``argv[0]`` must be a path. ``pass_fds`` stay open in it; standard input is empty; what it prints goes to the file
+    ``log``. ``on_exit`` is called once with its exit code (negative: the signal that ended it), in a thread of ours.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, pass_fds: Sequence[int], log: Path, on_exit: Callable[[int], None]
+    ) -> None:
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            raise UsageError(
+                "setpriv is missing; without it the target could outlive its session",
+                hint="apt-get install util-linux",
+            )
+        guard = (setpriv, "--pdeathsig", "KILL", "/bin/sh", "-c", 'test "$PPID" = "$0" && exec "$@"', str(os.getpid()))
+        self._argv = (*guard, *argv)
+        self._pass_fds = tuple(pass_fds)
+        self._log = log
+        self._on_exit = on_exit
+        self._started = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._run, name="nullmodem-child", daemon=True)
+        self._thread.start()
+        self._started.wait()
+        if self._error is not None:
+            raise TargetError(f"cannot start {argv[0]}: {self._error}") from self._error
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.returncode if self._process is not None else None
+
+    def kill(self) -> None:
+        """End it and wait until it has ended, ``on_exit`` included (unless called from there)."""
+        assert self._process is not None
+        # Its whole session: whatever it started goes with it. Popen reaps under a lock, so the pid is still ours.
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for its end, at most ``timeout`` seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(
+                    self._argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=self._pass_fds,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._error = error
+            return
+        finally:
+            self._started.set()
+        self._on_exit(self._process.wait())

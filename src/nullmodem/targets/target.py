@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every machine that can be debugged offers, whatever it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from nullmodem.errors import CommandError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """A command that ended on the target.
+
+    ``code`` is its exit status, 0 to 255; 128 + n when signal n ended it. ``output`` is standard output and standard
+    error as they came, byte for byte; empty when the caller took them with ``on_output``.
+    """
+
+    command: str
+    code: int
+    output: bytes
+
+    @property
+    def text(self) -> str:
+        """The output as text; bytes that are not UTF-8 become U+FFFD."""
+        return self.output.decode(errors="replace")
+
+    def check(self) -> ExecResult:
+        """Return self, or raise CommandError when the exit status is not 0."""
+        if self.code:
+            said = self.text.strip()
+            message = f"`{shorten(self.command)}` on the target ended with exit status {self.code}"
+            raise CommandError(f"{message}: {said}" if said else message, code=self.code, output=self.text)
+        return self
+
+
+class Target(Protocol):
+    """A machine with a kernel that has kgdb, and a way to run commands on it.
+
+    ``kgdb`` is the connected line to the kernel's stub; whoever takes it owns it. Every method may be called from any
+    thread. All of them raise TargetLost once the machine is gone.
+    """
+
+    kgdb: socket.socket
+
+    @property
+    def alive(self) -> bool: ...
+
+    def exec(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float | None = None,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> ExecResult: ...
+
+    def push(self, file: Path, dest: str | None = None) -> str: ...
+
+    def break_in(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def shorten(command: str, limit: int = 80) -> str:
+    """A command as it may stand in a message: one line, at most ``limit`` characters."""
+    line = " ".join(command.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
