@@ -19,11 +19,11 @@ help: ## list what can be made
 
 .PHONY: setup
 setup: ## packages (apt), .venv, both target kernels; does only what is not done yet
-	@tools/setup linux-source-6.1 linux-source-6.12
+	@tools/setup 6.1 6.12
 
 .PHONY: demo
 demo: ## the whole debugging session, on a real kernel, from connecting to unloading, by itself
-	@tools/setup linux-source-6.1
+	@tools/setup 6.1
 	@$(BIN)/python demo/session.py
 
 .PHONY: test
