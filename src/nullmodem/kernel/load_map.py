@@ -13,14 +13,17 @@ from itertools import combinations, count, pairwise
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import IdentityError, KernelDataError
+from nullmodem.symbols.identity import Identity
 from nullmodem.symbols.module_file import PER_CPU, THIS_MODULE
 from nullmodem.symbols.ranges import AddressRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from nullmodem.kernel.modules import LoadedModule
-    from nullmodem.symbols.module_file import ModuleFile, ModuleSection
+    from nullmodem.kernel.memory import Memory
+    from nullmodem.kernel.modules import LoadedModule, ModuleReader
+    from nullmodem.kernel.regions import RegionKind
+from nullmodem.symbols.module_file import ModuleFile, ModuleSection
 
 ABSENT: Final = AddressRange(1 << 55, 1 << 56)
 """Where sections that are not in memory are said to be: addresses no 64-bit processor maps.
@@ -42,27 +45,62 @@ class LoadedSection:
         return AddressRange.sized(self.address, self.section.size)
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where one build of a module had its sections: (kind of region, offset into it) by section index."""
+
+    sizes: dict[RegionKind, int]
+    places: dict[int, tuple[RegionKind, int]]
+
+
+class LoadMaps:
+    """Load maps, with a memory for builds that were loaded before.
+
+    The kernel lays a module out by its section headers alone (layout_sections), so the same file, loaded again into
+    the same kernel, has the same offsets in new regions: the addresses of its sections need not be read again. Keep one
+    for each boot of each kernel.
+    """
+
+    def __init__(self, reader: ModuleReader) -> None:
+        self._reader = reader
+        self._layouts: dict[tuple[Identity, tuple[ModuleSection, ...]], _Layout] = {}
+
+    def locate(self, memory: Memory, module: LoadedModule, file: ModuleFile) -> tuple[LoadedSection, ...]:
+        """The load map of ``module``, which may have been read without its sections.
+
+        Raises IdentityError, KernelDataError and MemoryFault.
+        """
+        check_identity(module, file)
+        key = (file.identity, file.sections)
+        layout = self._layouts.get(key)
+        known = None if layout is None else _recalled(module, file, layout)
+        if known is not None:
+            return _assemble(module, file, known)
+        module = self._reader.with_sections(memory, module)
+        known = _known_addresses(module, file)
+        layout = _layout_of(module, known)
+        if layout is not None:
+            self._layouts[key] = layout
+        return _assemble(module, file, known)
+
+
 def check_identity(module: LoadedModule, file: ModuleFile) -> None:
     """Prove that ``file`` is what was loaded as ``module``. Raises IdentityError when it is not, or nothing tells."""
     if module.name != file.name:
         msg = f"{file.path} is the module {file.name}, not {module.name}"
         raise IdentityError(msg)
-    for what, loaded, on_disk in (
-        ("build-id", _hex(module.build_id), _hex(file.build_id)),
-        ("srcversion", module.srcversion, file.srcversion),
-    ):
-        if loaded and on_disk:
-            if loaded == on_disk:
-                return
-            raise IdentityError(
-                f"{file.path} is not the {module.name} that is loaded\n"
-                f"  loaded: {what} {loaded}\n  file:   {what} {on_disk}",
-                hint=f"unload {module.name} and load this file, or give the file that was loaded",
-            )
-    msg = f"nothing tells whether {file.path} is the {module.name} that is loaded: no build-id, no srcversion"
-    raise IdentityError(
-        msg, hint="build the kernel with CONFIG_MODULE_SRCVERSION_ALL=y or CONFIG_STACKTRACE_BUILD_ID=y"
-    )
+    loaded = Identity(module.build_id, module.srcversion)
+    verdict = loaded.matches(file.identity)
+    if verdict is None:
+        msg = f"nothing tells whether {file.path} is the {module.name} that is loaded: no build-id, no srcversion"
+        raise IdentityError(
+            msg, hint="build the kernel with CONFIG_MODULE_SRCVERSION_ALL=y or CONFIG_STACKTRACE_BUILD_ID=y"
+        )
+    if not verdict:
+        msg = f"{file.path} is not the {module.name} that is loaded\n  loaded: {loaded}\n  file:   {file.identity}"
+        raise IdentityError(
+            msg, hint=f"unload {module.name} and load this file to debug it, or give the file that was loaded"
+        )
 
 
 def locate(module: LoadedModule, file: ModuleFile) -> tuple[LoadedSection, ...]:
@@ -71,18 +109,42 @@ def locate(module: LoadedModule, file: ModuleFile) -> tuple[LoadedSection, ...]:
     Not present are empty sections, those the kernel did not keep, and those it has freed. Raises KernelDataError when
     the kernel's addresses do not fit the file; check the identity first.
     """
-    known = _known_addresses(module, file)
+    return _assemble(module, file, _known_addresses(module, file))
+
+
+def _assemble(module: LoadedModule, file: ModuleFile, known: dict[int, int]) -> tuple[LoadedSection, ...]:
     absent = _absent_addresses(module)
     found = []
     for section in file.allocated:
-        address = module.percpu if section.name == PER_CPU else known.get(section.index, 0)
-        present = (
-            bool(address) and section.size > 0 and (section.name == PER_CPU or _is_there(module, section, address))
-        )
-        if not present:
-            address = next(absent)
-        found.append(LoadedSection(section, address, present))
+        if section.name == PER_CPU:
+            address, present = module.percpu, module.percpu != 0 and section.size > 0
+        else:
+            address = known.get(section.index, 0)
+            present = section.size > 0 and _is_there(module, section, address)
+        found.append(LoadedSection(section, address if present else next(absent), present))
     return tuple(found)
+
+
+def _layout_of(module: LoadedModule, known: dict[int, int]) -> _Layout | None:
+    """What to remember, or None when some section is in no region any more: init was freed before we looked."""
+    sizes = {region.kind: region.range.size for region in module.regions}
+    places = {}
+    for index, address in known.items():
+        region = module.region_of(address)
+        if region is None or len(sizes) != len(module.regions):
+            return None
+        places[index] = (region.kind, address - region.range.start)
+    return _Layout(sizes, places)
+
+
+def _recalled(module: LoadedModule, file: ModuleFile, layout: _Layout) -> dict[int, int] | None:
+    """The addresses of sections whose layout is known, or None unless they fit this load in every respect."""
+    starts = {region.kind: region.range.start for region in module.regions}
+    if {region.kind: region.range.size for region in module.regions} != layout.sizes:
+        return None
+    known = {index: starts[kind] + offset for index, (kind, offset) in layout.places.items()}
+    sections = [section for section in file.sections if section.index in known]
+    return known if _fits(module, sections, [known[section.index] for section in sections]) else None
 
 
 def _known_addresses(module: LoadedModule, file: ModuleFile) -> dict[int, int]:
@@ -154,7 +216,3 @@ def _is_there(module: LoadedModule, section: ModuleSection, address: int) -> boo
 def _absent_addresses(module: LoadedModule) -> Iterator[int]:
     """Addresses in ABSENT, far apart, other ones for each module that is loaded at the same time."""
     return count(ABSENT.start | (module.address >> 6 & 0x3FFF_FFFF) << 25, 1 << 16)
-
-
-def _hex(raw: bytes | None) -> str | None:
-    return None if raw is None else raw.hex()

@@ -7,7 +7,7 @@ its sections, come in as many as they are long. Which members there are is asked
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import KernelDataError, MemoryFault
@@ -35,9 +35,9 @@ class LoadedModule:
 
     ``build_id`` and ``srcversion`` are None where the kernel does not keep them (``srcversion`` is only read when there
     is no build-id). ``regions`` are not empty; those of init are gone once the module is live. ``percpu`` is where its
-    per-cpu data is as the kernel writes per-cpu addresses, 0 without any. ``section_addresses`` are ``sect_attrs``, in
-    the order of the .ko's section headers; empty before the kernel has made them (at COMING). ``init_function`` is 0
-    for a module without one.
+    per-cpu data is as the kernel writes per-cpu addresses, 0 without any. ``init_function`` is 0 for a module without
+    one. ``sect_attrs`` is where the kernel keeps the addresses of its sections, 0 before it has made them (at COMING);
+    ``section_addresses`` are those, in the order of the .ko's section headers, empty when they were not read.
     """
 
     name: str
@@ -48,7 +48,8 @@ class LoadedModule:
     regions: tuple[ModuleRegion, ...]
     percpu: int
     init_function: int
-    section_addresses: tuple[int, ...]
+    sect_attrs: int
+    section_addresses: tuple[int, ...] = ()
 
     @property
     def init(self) -> tuple[AddressRange, ...]:
@@ -81,18 +82,25 @@ class ModuleReader:
             types,
             _MODULE,
             ("state", "list.next", "name", "init", *self._regions.members),
-            optional=("build_id", "srcversion", "sect_attrs", "notes_attrs", "percpu"),
+            optional=("sect_attrs", "percpu", *_identity_members(types)),
         )
         self._list_offset = types.offset(_MODULE, "list")
 
-    def read(self, memory: Memory, address: int) -> LoadedModule:
-        """The module whose struct module stands at ``address``.
+    def read(self, memory: Memory, address: int, *, sections: bool = True) -> LoadedModule:
+        """The module whose struct module stands at ``address``; ``sections``: with the addresses of its sections.
 
         Raises MemoryFault, and KernelDataError when what stands there is no module.
         """
-        return self._parse(memory, self._struct.read(memory, address))
+        module = self._parse(memory, self._struct.read(memory, address))
+        return self.with_sections(memory, module) if sections else module
 
-    def walk(self, memory: Memory) -> list[LoadedModule]:
+    def with_sections(self, memory: Memory, module: LoadedModule) -> LoadedModule:
+        """The module with its section addresses, unless the kernel has none yet. Raises like :meth:`read`."""
+        if module.section_addresses or not module.sect_attrs:
+            return module
+        return replace(module, section_addresses=self._attributes.section_addresses(memory, module.sect_attrs))
+
+    def walk(self, memory: Memory, *, sections: bool = True) -> list[LoadedModule]:
         """Every module on the kernel's list, those being loaded or unloaded too; the youngest first.
 
         Raises MemoryFault, and KernelDataError when the list is corrupt, has a cycle, or more than MAX_MODULES entries.
@@ -108,7 +116,8 @@ class ModuleReader:
             seen.add(node)
             try:
                 record = self._struct.read(memory, node - self._list_offset)
-                modules.append(self._parse(memory, record))
+                module = self._parse(memory, record)
+                modules.append(self.with_sections(memory, module) if sections else module)
             except MemoryFault as error:
                 msg = f"the kernel's list of modules is corrupt {after}: {error.message}"
                 raise KernelDataError(msg) from error
@@ -122,7 +131,6 @@ class ModuleReader:
             msg = f"module {name} at {record.address:#x} has the unknown state {record.integer('state')}"
             raise KernelDataError(msg)
         build_id = self._build_id(memory, record)
-        sections = record.get("sect_attrs")
         return LoadedModule(
             name=name,
             address=record.address,
@@ -132,16 +140,20 @@ class ModuleReader:
             regions=self._regions.regions(name, record),
             percpu=record.get("percpu"),
             init_function=record.integer("init"),
-            section_addresses=self._attributes.section_addresses(memory, sections) if sections else (),
+            sect_attrs=record.get("sect_attrs"),
         )
 
     def _build_id(self, memory: Memory, record: Record) -> bytes | None:
-        """Kept in struct module with CONFIG_STACKTRACE_BUILD_ID, which few distributions set; else among the notes."""
         if "build_id" in record:
             found = record.raw("build_id")
             return found if any(found) else None
         notes = record.get("notes_attrs")
         return self._attributes.build_id(memory, notes) if notes else None
+
+
+def _identity_members(types: TypeInfo) -> tuple[str, ...]:
+    """The build-id is in struct module with CONFIG_STACKTRACE_BUILD_ID only, which few distributions set."""
+    return ("build_id",) if types.has(_MODULE, "build_id") else ("srcversion", "notes_attrs")
 
 
 def _name(record: Record) -> str:

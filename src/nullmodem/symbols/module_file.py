@@ -29,6 +29,7 @@ from nullmodem.symbols.elf import (
     STT_OBJECT,
     ElfFile,
 )
+from nullmodem.symbols.identity import Identity
 from nullmodem.symbols.vmlinux import SymbolKind
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ class ModuleFile:
     ``name``: the kernel's name for it, with underscores. ``build_id``: GNU build-id or None. ``srcversion``,
     ``vermagic``: as modinfo has them, None when absent. ``depends``: names of modules that must be loaded before.
     ``sections``: all but the null one, in header order. ``symbols``: what it defines, by name; of several static
-    symbols with one name the first.
+    symbols with one name the first. ``symbol_table_sections``: header indices of the symbol table and its strings,
+    which the kernel loads too. ``stamp``: tells the file from one that replaced it.
     """
 
     path: Path
@@ -119,7 +121,7 @@ class ModuleFile:
     sections: tuple[ModuleSection, ...]
     symbols: dict[str, ModuleSymbol] = field(repr=False)
     symbol_table_sections: tuple[int, int] | None
-    _stamp: tuple[int, ...] = field(repr=False)
+    stamp: tuple[int, ...] = field(repr=False)
 
     @classmethod
     def open(cls, path: str | PathLike[str], *, machine: int | None = None) -> ModuleFile:
@@ -143,8 +145,13 @@ class ModuleFile:
                 sections=sections,
                 symbols=_symbols(elf),
                 symbol_table_sections=_symbol_table(elf),
-                _stamp=elf.stamp,
+                stamp=elf.stamp,
             )
+
+    @property
+    def identity(self) -> Identity:
+        """Which build it is."""
+        return Identity(self.build_id, self.srcversion)
 
     @property
     def allocated(self) -> tuple[ModuleSection, ...]:
@@ -199,7 +206,7 @@ class ModuleFile:
 
     def check_unchanged(self, elf: ElfFile) -> None:
         """Raise SymbolError unless ``elf``, opened from the same path, is the file that was parsed."""
-        if elf.stamp != self._stamp:
+        if elf.stamp != self.stamp:
             msg = f"{self.path} was replaced since it was read"
             raise SymbolError(msg, hint="load the new module to debug it, or put the old file back")
 
