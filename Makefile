@@ -49,7 +49,7 @@ lint: ## style, types, layers
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timeit >&2
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: format
 format: ## let ruff put the style right
