@@ -20,6 +20,24 @@ from nullmodem.rsp.threads import encode_thread_id, parse_thread_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = [
+    "OK",
+    "UNSUPPORTED",
+    "ConsoleOutput",
+    "ErrorReply",
+    "Exited",
+    "StopEvent",
+    "StopReason",
+    "StopReply",
+    "Terminated",
+    "ThreadList",
+    "WatchKind",
+    "encode_hex",
+    "parse_hex",
+    "parse_stop_reply",
+    "xfer_chunk",
+]
+
 OK = b"OK"
 UNSUPPORTED = b""
 
