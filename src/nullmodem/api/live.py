@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A session in this process, for any thread: what every front end may do with a target."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import select
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from nullmodem.errors import StateError, UsageError, WireTimeout
+from nullmodem.session.engine import Engine
+from nullmodem.session.model import Client, Lost, Module, Resume, State, Stop, Stopped, Thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nullmodem.session.breakpoints import Breakpoint
+    from nullmodem.session.cache import CacheStatistics
+    from nullmodem.session.events import EventBus, Subscription
+    from nullmodem.session.session import Resumption, Session
+    from nullmodem.stub.arch import Arch, Registers
+    from nullmodem.wire.meter import WireCost
+
+T = TypeVar("T")
+
+BREAK_IN_PATIENCE = 5.0
+"""Seconds after which a break-in that had no effect is tried again: the BREAK or the key behind it was lost."""
+
+
+class BreakIn(Protocol):
+    """How a running target is stopped from outside."""
+
+    def __call__(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a session is doing. ``wire`` and ``cache`` count since it began."""
+
+    state: State
+    stop: Stop | None
+    where: str
+    clients: tuple[Client, ...]
+    modules: int
+    processors: int
+    slide: int
+    vmlinux: str
+    wire: WireCost
+    cache: CacheStatistics
+
+
+class LiveSession:
+    """One session and the thread that runs it.
+
+    Every method may be called from any thread and waits for the engine. Those that need the target stopped raise
+    StateError while it runs; those that change it raise LeaseError when another client holds it.
+    """
+
+    def __init__(self, session: Session, break_in: BreakIn) -> None:
+        self._session = session
+        self._break_in = break_in
+        self._engine = Engine(session)
+        self._breaking = threading.Lock()
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def start(self, timeout: float) -> Stop:
+        """Break into the target and take it over; it is stopped when this returns.
+
+        Raises:
+            WireTimeout: it did not stop within ``timeout`` seconds.
+            IdentityError, KernelDataError: it is not what the session was told; it runs on, unarmed.
+        """
+        self._engine.start()
+        future = self._engine.submit(lambda: self._session.take_over(timeout))
+        deadline = time.monotonic() + timeout
+        while not future.done() and time.monotonic() < deadline:
+            self._break_in()
+            concurrent.futures.wait([future], timeout=BREAK_IN_PATIENCE)
+        future.result()
+        stop = self.stop
+        assert stop is not None
+        return stop
+
+    def close(self, *, release: bool) -> None:
+        """End the session. ``release``: lift every breakpoint and let the target run first, breaking in if need be."""
+        if release and self.state is State.RUNNING:
+            self.interrupt()
+            self.wait_for_stop(10.0)
+        self._engine.call(self._session.release if release else (lambda: None))
+        self._engine.stop()
+
+    def subscribe(self) -> Subscription:
+        """Hear of every event from now on."""
+        return self.events.subscribe()
+
+    @property
+    def events(self) -> EventBus:
+        return self._session.bus
+
+    def _call(self, function: Callable[[], T]) -> T:
+        return self._engine.call(function)
+
+    # -- what is known -------------------------------------------------------------------------------------------
+
+    @property
+    def arch(self) -> Arch:
+        return self._session.stub.arch
+
+    @property
+    def vmlinux(self) -> str:
+        return str(self._session.files.vmlinux.path)
+
+    @property
+    def state(self) -> State:
+        return self._session.state
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the target stands still for its clients to look at."""
+        return self._session.still
+
+    @property
+    def stop(self) -> Stop | None:
+        """The present stop, or the last one."""
+        return self._session.stop
+
+    @property
+    def text_address(self) -> int:
+        """Run-time address of ``_text``."""
+        address = self._session.world.kernel.address("_text")
+        assert address is not None
+        return address
+
+    @property
+    def slide(self) -> int:
+        return self._session.world.kernel.slide
+
+    @property
+    def cost(self) -> WireCost:
+        """What the wire was used for since the session began."""
+        return self._session.stub.meter.cost
+
+    def status(self) -> Status:
+        return self._call(self._status)
+
+    def _status(self) -> Status:
+        session = self._session
+        stop = session.stop
+        return Status(
+            state=session.state,
+            stop=stop,
+            where=session.describe(stop.pc) if stop is not None and session.still else "",
+            clients=session.clients.all,
+            modules=len(session.world.modules.all),
+            processors=session.world.threads.processors,
+            slide=session.world.kernel.slide,
+            vmlinux=self.vmlinux,
+            wire=session.stub.meter.cost,
+            cache=session.target.cache_statistics,
+        )
+
+    # -- clients -------------------------------------------------------------------------------------------------
+
+    def attach(self, name: str, *, follows_modules: bool = False) -> str:
+        """Become a client; the id is needed to set breakpoints and to resume."""
+        return self._call(lambda: self._session.attach(name, follows_modules=follows_modules).id)
+
+    def detach(self, client: str, *, vanished: bool = False) -> None:
+        """Go. The last client to go lets the target run, unless it vanished and the policy is to hold."""
+        self._call(lambda: self._session.detach(client, vanished=vanished))
+
+    def acknowledge(self, client: str, stop: int) -> None:
+        """The client has been shown this stop, and with it the present list of modules."""
+        self._call(lambda: self._session.acknowledge(client, stop))
+
+    def take(self, client: str) -> str:
+        """Take the right to run the target; returns the name of who had it, or an empty string."""
+        before = self._call(lambda: self._session.clients.take(client))
+        return before.name if before else ""
+
+    def holder(self) -> str:
+        """The name of the client that holds the target, or an empty string."""
+        holder = self._session.clients.holder
+        return holder.name if holder else ""
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def resume(self, client: str, request: Resume) -> Resumption:
+        """See `Session.resume`."""
+        return self._call(lambda: self._session.resume(client, request))
+
+    def go(self) -> None:
+        """Let the target run, whoever holds it."""
+        self._call(self._session.continue_target)
+
+    def interrupt(self) -> None:
+        """Have the target stop; returns when it was asked to, not when it has. Does nothing to one that is stopped."""
+        with self._breaking:
+            if self._call(self._session.request_interrupt):
+                self._break_in()
+
+    def wait_for_stop(self, timeout: float, *, after: int = 0) -> Stop:
+        """The present stop if its number is above ``after``, else the next one.
+
+        Raises:
+            WireTimeout: none within ``timeout`` seconds.
+            StateError: the target is lost.
+        """
+        subscription = self.subscribe()
+        try:
+            present = self._call(lambda: self._session.stop if self._session.state is State.STOPPED else None)
+            if present is not None and present.number > after:
+                return present
+            return self._next_stop(subscription, time.monotonic() + timeout, timeout)
+        finally:
+            subscription.close()
+
+    def _next_stop(self, subscription: Subscription, deadline: float, timeout: float) -> Stop:
+        while True:
+            event = subscription.get()
+            match event:
+                case Stopped(stop):
+                    return stop
+                case Lost(reason):
+                    msg = f"the target is lost: {reason}"
+                    raise StateError(msg, state=State.LOST.value)
+                case None:
+                    remaining = deadline - time.monotonic()
+                    if remaining <= 0 or not select.select([subscription], [], [], remaining)[0]:
+                        msg = f"the target did not stop within {timeout:.0f} s"
+                        raise WireTimeout(msg)
+                case _:
+                    pass
+
+    def hold_next_load(self, name: str) -> None:
+        """Stop visibly when this module's init is about to run."""
+        self._call(lambda: self._session.hold_next_load(name))
+
+    # -- looking and changing ------------------------------------------------------------------------------------
+
+    def read_memory(self, address: int, length: int) -> bytes:
+        """Raises MemoryFault; StateError while the target runs."""
+        return self._call(lambda: self._stopped("read memory").target.read(address, length))
+
+    def write_memory(self, client: str, address: int, data: bytes) -> None:
+        """Raises MemoryFault; StateError; LeaseError."""
+        self._call(lambda: self._held(client, "write memory").target.write(address, data))
+
+    def registers(self, thread: int | None = None) -> Registers:
+        """Of the thread that stopped, or of another one of `threads`."""
+        return self._call(lambda: self._stopped("read registers").world.threads.registers(thread))
+
+    def set_registers(self, client: str, values: dict[str, int]) -> None:
+        """Change registers of the thread that stopped. Raises LocalProtocolError for those the stub cannot change."""
+        self._call(lambda: self._held(client, "write registers").target.set_registers(values))
+
+    def insert(self, client: str, breakpoint_: Breakpoint) -> None:
+        """Raises BreakpointRefused with the reason; StateError while the target runs."""
+        self._call(lambda: self._session.insert(client, breakpoint_))
+
+    def remove(self, client: str, breakpoint_: Breakpoint) -> None:
+        """Removing what is not there is no error."""
+        self._call(lambda: self._session.remove(client, breakpoint_))
+
+    def threads(self, *, names: bool = True) -> tuple[Thread, ...]:
+        return self._call(lambda: self._stopped("list threads").world.threads.list(names=names))
+
+    def thread_exists(self, thread: int) -> bool:
+        return self._call(lambda: self._stopped("ask for a thread").world.threads.exists(thread))
+
+    def show_all_threads(self, *, on: bool) -> None:
+        """Whether `threads` lists sleeping tasks too."""
+        self._call(lambda: setattr(self._session.world.threads, "show_all", on))
+
+    def modules(self) -> tuple[Module, ...]:
+        """In the order they were loaded. Free: the session keeps the list true."""
+        return self._call(lambda: self._session.world.modules.all)
+
+    def module(self, name: str) -> Module:
+        """Raises UsageError for one that is not loaded, with the names of those that are."""
+        found = self._call(lambda: self._session.world.modules.named(name))
+        if found is None:
+            loaded = ", ".join(sorted(module.name for module in self.modules())) or "none"
+            msg = f"no module {name!r} is loaded"
+            raise UsageError(msg, hint=f"Loaded modules: {loaded}.")
+        return found
+
+    def reported_registers(self) -> Registers:
+        """As the stub reported them: after a break-in those of the debugger's own entry, not the interrupted code's."""
+        return self._call(lambda: self._stopped("read registers").target.reported)
+
+    def describe(self, address: int) -> str:
+        """``function+0x12`` or ``module:function+0x12``."""
+        return self._call(lambda: self._session.describe(address))
+
+    def _stopped(self, doing: str) -> Session:
+        self._session.require_stopped(doing)
+        return self._session
+
+    def _held(self, client: str, doing: str) -> Session:
+        self._session.require_stopped(doing)
+        self._session.clients.require(client, doing)
+        return self._session

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One gdb: its socket, what it waits for, and the stops it is told of.
+
+In all-stop mode gdb speaks only while it believes the target stopped; after a resume it listens for one stop reply,
+and may send nothing but an interrupt. So a connection is either answering requests or waiting for an event.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import NullmodemError, RemoteProtocolError, StateError
+from nullmodem.frontends.gdb.handlers import Handlers, Resumed, Silent
+from nullmodem.rsp.framing import Interrupt
+from nullmodem.rsp.replies import ConsoleOutput, Terminated
+from nullmodem.rsp.requests import parse_request
+from nullmodem.rsp.server import ServerConnection
+from nullmodem.session.model import Event, Lost, ModulesChanged, Said, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nullmodem.api.live import LiveSession
+    from nullmodem.frontends.gdb.monitor import MonitorCommand
+
+READ_SIZE = 1 << 16
+SIGKILL = 9
+
+
+class GdbConnection:
+    """Serves one gdb in its own thread. ``on_end`` is called when it is over."""
+
+    def __init__(
+        self,
+        live: LiveSession,
+        sock: socket.socket,
+        on_end: Callable[[GdbConnection], None],
+        extra_commands: tuple[MonitorCommand, ...] = (),
+    ) -> None:
+        self._live = live
+        self._socket = sock
+        self._on_end = on_end
+        self._protocol = ServerConnection()
+        self._events = live.subscribe()
+        self._handlers = Handlers(live, self._protocol.start_no_ack, self._console, extra_commands)
+        self._waiting_after: int | None = None
+        self._unsaid: list[str] = []
+        self._thread = threading.Thread(target=self._run, name="nullmodem-gdb", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Hang up on gdb. Safe to call from any thread, and twice."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while self._turn():
+                pass
+        except OSError:
+            pass  # gdb hung up while we wrote; the end is the same as when it hangs up while we read
+        finally:
+            self._events.close()
+            with contextlib.suppress(NullmodemError):  # the session may have ended first
+                self._handlers.gone()
+            self._socket.close()
+            self._on_end(self)
+
+    def _turn(self) -> bool:
+        ready, _, _ = select.select([self._socket.fileno(), self._events.fileno()], [], [])
+        if self._events.fileno() in ready:
+            while (event := self._events.get()) is not None:
+                if not self._take_event(event):
+                    return False
+        if self._socket.fileno() in ready:
+            data = self._socket.recv(READ_SIZE)
+            if not data:
+                return False
+            try:
+                received = self._protocol.receive(data)
+            except RemoteProtocolError:
+                return False
+            self._flush()
+            for item in received:
+                self._take(item)
+        return True
+
+    def _take(self, item: bytes | Interrupt) -> None:
+        if isinstance(item, Interrupt):
+            self._interrupt()
+            return
+        reply = self._answer(item)
+        if isinstance(reply, Resumed):
+            self._waiting_after = reply.after
+            self._say_unsaid()
+        elif isinstance(reply, bytes):
+            self._send(reply)
+
+    def _answer(self, payload: bytes) -> bytes | Resumed | Silent:
+        try:
+            return self._handlers.handle(parse_request(payload))
+        except NullmodemError as error:
+            return self._handlers.failed(error)
+
+    def _interrupt(self) -> None:
+        """Ctrl-C. A gdb that waits while the target stands still, because another holds it, gets the stop there is."""
+        try:
+            stop = self._live.stop
+            if self._waiting_after is not None and self._live.is_stopped and stop is not None:
+                self._show(Stopped(stop))
+            else:
+                self._live.interrupt()
+        except NullmodemError as error:
+            self._console(f"{error}\n")
+
+    # -- events --------------------------------------------------------------------------------------------------
+
+    def _take_event(self, event: Event) -> bool:
+        """False when there is nothing left to debug."""
+        match event:
+            case Said(text):
+                self._unsaid.append(text + "\n")
+                if self._waiting_after is not None:
+                    self._say_unsaid()
+            case Lost(reason):
+                if self._waiting_after is not None:
+                    self._console(f"the target is lost: {reason}\n")
+                    self._send(b"X%02x" % Terminated(SIGKILL).signal)
+                return False
+            case Stopped(stop) | ModulesChanged(stop=stop):
+                if self._waiting_after is not None and (
+                    stop.number > self._waiting_after or isinstance(event, ModulesChanged)
+                ):
+                    self._show(event)
+            case _:
+                pass
+        return True
+
+    def _show(self, event: Stopped | ModulesChanged) -> None:
+        self._waiting_after = None
+        try:
+            reply = self._handlers.stop_reply(event.stop, library=isinstance(event, ModulesChanged))
+        except StateError:
+            # Another client has let the target run in the meantime: there will be a next stop.
+            self._waiting_after = event.stop.number
+            return
+        self._send(reply)
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def _console(self, text: str) -> None:
+        self._send(ConsoleOutput(text.encode()).encode())
+
+    def _say_unsaid(self) -> None:
+        for text in self._unsaid:
+            self._console(text)
+        self._unsaid.clear()
+
+    def _send(self, payload: bytes) -> None:
+        self._protocol.send(payload)
+        self._flush()
+
+    def _flush(self) -> None:
+        data = self._protocol.data_to_send()
+        if data:
+            self._socket.sendall(data)

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done for each of gdb's requests. Every one arrives parsed and typed; none of its bytes goes further.
+
+What must be answered how is gdb's business, read in its source and tried with 13.1 and 18.1: `docs/explanation/gdb.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import BreakpointRefused, MemoryFault, NullmodemError, StateError
+from nullmodem.frontends.gdb.documents import Documents
+from nullmodem.frontends.gdb.monitor import Monitor, MonitorCommand
+from nullmodem.rsp import replies, requests
+from nullmodem.rsp.hexadecimal import encode_hex
+from nullmodem.rsp.threads import ALL_THREADS, ANY_THREAD, encode_thread_id
+from nullmodem.session.breakpoints import Breakpoint
+from nullmodem.session.model import Access, Resume, ResumeKind, Stop, StopReason
+from nullmodem.session.session import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nullmodem.api.live import LiveSession
+
+EPERM, EFAULT, EBUSY, EINVAL = 1, 14, 16, 22
+PACKET_SIZE = 0x8000
+"""Characters. gdb reads documents in pieces of this size, and memory as it needs it."""
+BREAK_IN_SECONDS = 30.0
+
+FEATURES = ";".join(
+    (
+        f"PacketSize={PACKET_SIZE:x}",
+        "QStartNoAckMode+",
+        "qXfer:features:read+",
+        "qXfer:libraries:read+",
+        "qXfer:threads:read+",
+        "qXfer:exec-file:read+",
+        "vContSupported+",
+        "swbreak+",
+        "hwbreak+",
+        "binary-upload+",
+    )
+).encode()
+
+_WATCH = {
+    Access.WRITE: replies.WatchKind.WRITE,
+    Access.READ: replies.WatchKind.READ,
+    Access.ACCESS: replies.WatchKind.ACCESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Not answered now but by the next stop, one with a number above ``after``."""
+
+    after: int
+
+
+class Silent:
+    """Never answered."""
+
+
+Result = bytes | Resumed | Silent
+
+
+class Handlers:
+    """The requests of one gdb. ``console`` shows a line in gdb while it waits for an answer."""
+
+    def __init__(
+        self,
+        live: LiveSession,
+        start_no_ack: Callable[[], None],
+        console: Callable[[str], None],
+        extra_commands: tuple[MonitorCommand, ...] = (),
+    ) -> None:
+        self._live = live
+        self._start_no_ack = start_no_ack
+        self._console = console
+        self._client: str | None = None
+        self._thread: int | None = None
+        self._texts = False
+        self._documents = Documents(live)
+        self._monitor = Monitor(live, lambda: self._attached, extra_commands)
+        self._table: dict[type, Callable[..., Result]] = {
+            requests.Supported: self._supported,
+            requests.StartNoAck: self._no_ack,
+            requests.ExtendedMode: lambda _request: replies.OK,
+            requests.HaltReason: self._halt_reason,
+            requests.VAttach: self._halt_reason,
+            requests.ReadRegisters: self._read_registers,
+            requests.WriteRegisters: self._write_registers,
+            requests.ReadRegister: self._read_register,
+            requests.WriteRegister: self._write_register,
+            requests.ReadMemory: lambda r: encode_hex(self._live.read_memory(r.address, _bounded(r.length))),
+            requests.ReadBinary: lambda r: b"b" + self._live.read_memory(r.address, _bounded(r.length)),
+            requests.WriteMemory: self._write_memory,
+            requests.WriteBinary: self._write_memory,
+            requests.InsertBreakpoint: self._insert,
+            requests.RemoveBreakpoint: self._remove,
+            requests.SelectThread: self._select,
+            requests.ThreadAlive: self._alive,
+            requests.CurrentThread: lambda _request: b"QC" + encode_thread_id(self._present_stop().thread),
+            requests.ThreadInfoFirst: self._thread_info,
+            requests.ThreadInfoNext: lambda _request: b"l",
+            requests.ThreadExtraInfo: self._extra_info,
+            requests.Xfer: self._xfer,
+            requests.Offsets: lambda _request: b"TextSeg=%x" % self._live.text_address,
+            requests.Attached: lambda _request: b"1",
+            requests.VContQuery: lambda _request: b"vCont;c;C;s;S;r",
+            requests.VCont: self._vcont,
+            requests.Continue: lambda _request: self._resume(Resume()),
+            requests.ContinueWithSignal: lambda r: self._resume(Resume(deliver=self._delivers(r.signal))),
+            requests.Step: lambda _request: self._resume(Resume(ResumeKind.STEP)),
+            requests.StepWithSignal: lambda _request: self._resume(Resume(ResumeKind.STEP)),
+            requests.Detach: self._detach,
+            requests.Kill: self._kill,
+            requests.Monitor: self._monitor_command,
+        }
+
+    def handle(self, request: requests.Request) -> Result:
+        """Raises NullmodemError for a request that cannot be served; `failed` makes the answer of it."""
+        handler = self._table.get(type(request))
+        return handler(request) if handler is not None else replies.UNSUPPORTED
+
+    def failed(self, error: NullmodemError) -> bytes:
+        """The error as gdb wants it: a number, or the sentence itself where it said it can show one."""
+        code = EINVAL
+        match error:
+            case MemoryFault():
+                code = EFAULT
+            case StateError():
+                code = EBUSY
+            case BreakpointRefused():
+                code = EPERM
+        return replies.ErrorReply(code, error.message if self._texts else "").encode()
+
+    def gone(self) -> None:
+        """gdb has hung up without a word."""
+        if self._client is not None:
+            self._live.detach(self._client, vanished=True)
+            self._client = None
+
+    # -- meeting and parting -------------------------------------------------------------------------------------
+
+    @property
+    def _attached(self) -> str:
+        if self._client is None:
+            msg = "gdb has detached from the target"
+            raise StateError(msg, state=self._live.state.value, hint="Use `attach 1`, or `target remote` again.")
+        return self._client
+
+    def _supported(self, request: requests.Supported) -> bytes:
+        self._texts = "error-message+" in request.features
+        return FEATURES
+
+    def _no_ack(self, _request: requests.StartNoAck) -> bytes:
+        self._start_no_ack()
+        return replies.OK
+
+    def _halt_reason(self, _request: requests.Request) -> bytes:
+        """The first real question: gdb wants the target stopped from here on."""
+        if self._client is None:
+            self._client = self._live.attach("gdb", follows_modules=True)
+        if not self._live.is_stopped:
+            self._live.interrupt()
+        stop = self._live.wait_for_stop(BREAK_IN_SECONDS)
+        self._live.acknowledge(self._client, stop.number)
+        self._thread = None
+        return self.stop_reply(stop)
+
+    def _detach(self, _request: requests.Detach) -> bytes:
+        if self._client is not None:
+            self._live.detach(self._client)
+            self._client = None
+        return replies.OK
+
+    def _kill(self, request: requests.Kill) -> Result:
+        """gdb's ``kill`` must not reach a machine: it is a detach. Only the vKill form is answered."""
+        self._detach(requests.Detach())
+        return replies.OK if request.pid is not None else Silent()
+
+    def _present_stop(self) -> Stop:
+        stop = self._live.stop
+        if stop is None or not self._live.is_stopped:
+            msg = "the target runs"
+            raise StateError(msg, state=self._live.state.value)
+        return stop
+
+    # -- registers and memory ------------------------------------------------------------------------------------
+
+    def stop_reply(self, stop: Stop, *, library: bool = False) -> bytes:
+        """A stop as gdb reads it, with the registers it would ask for next."""
+        self._documents.new_stop()
+        self._thread = None
+        registers = self._live.registers()
+        reason = None
+        if stop.reason is StopReason.BREAKPOINT:
+            reason = replies.StopReason.SWBREAK
+        elif stop.reason is StopReason.HARDWARE_BREAKPOINT:
+            reason = replies.StopReason.HWBREAK
+        watched = (_WATCH[stop.watched.access], stop.watched.address) if stop.watched else None
+        return replies.StopReply(
+            signal=0 if library else stop.signal,
+            thread=stop.thread,
+            registers=tuple((r.number, registers.field(r)) for r in registers.arch.registers),
+            reason=None if library else reason,
+            library=library,
+            watch=None if library else watched,
+        ).encode()
+
+    def _read_registers(self, _request: requests.ReadRegisters) -> bytes:
+        return encode_hex(self._live.registers(self._thread).raw)
+
+    def _read_register(self, request: requests.ReadRegister) -> bytes:
+        register = self._live.arch.numbered(request.number)
+        if register is None:
+            return b"xxxxxxxx"  # gdb shows <unavailable>: kgdb has no floating point and no segment bases
+        return encode_hex(self._live.registers(self._thread).field(register))
+
+    def _write_register(self, request: requests.WriteRegister) -> bytes:
+        register = self._live.arch.numbered(request.number)
+        if register is None or len(request.data) != register.size:
+            return replies.ErrorReply(EINVAL).encode()
+        self._change({register.name: int.from_bytes(request.data, "little")})
+        return replies.OK
+
+    def _write_registers(self, request: requests.WriteRegisters) -> bytes:
+        wanted = self._live.arch.parse(request.data[: self._live.arch.g_length])
+        changed = wanted.changed_from(self._live.registers(self._thread))
+        self._change({register.name: wanted[register.name] for register in changed})
+        return replies.OK
+
+    def _change(self, values: dict[str, int]) -> None:
+        if self._thread not in (None, self._present_stop().thread):
+            msg = "only the registers of the thread that stopped can be changed"
+            raise StateError(msg, state=self._live.state.value)
+        self._live.set_registers(self._attached, values)
+
+    def _write_memory(self, request: requests.WriteMemory | requests.WriteBinary) -> bytes:
+        if request.data:  # gdb probes with an empty write
+            self._live.write_memory(self._attached, request.address, request.data)
+        return replies.OK
+
+    # -- breakpoints ---------------------------------------------------------------------------------------------
+
+    def _insert(self, request: requests.InsertBreakpoint) -> bytes:
+        self._live.insert(self._attached, self._breakpoint(request))
+        return replies.OK
+
+    def _remove(self, request: requests.RemoveBreakpoint) -> bytes:
+        self._live.remove(self._attached, self._breakpoint(request))
+        return replies.OK
+
+    def _breakpoint(self, request: requests.InsertBreakpoint | requests.RemoveBreakpoint) -> Breakpoint:
+        kind = requests.BreakpointKind
+        if request.kind in (kind.SOFTWARE, kind.HARDWARE):
+            return Breakpoint(request.kind, request.address, self._live.arch.breakpoint_length)
+        return Breakpoint(request.kind, request.address, request.length)
+
+    # -- threads -------------------------------------------------------------------------------------------------
+
+    def _select(self, request: requests.SelectThread) -> bytes:
+        if request.op == "g":
+            anyone = request.thread in (ANY_THREAD, ALL_THREADS)
+            self._thread = None if anyone else request.thread
+        return replies.OK
+
+    def _alive(self, request: requests.ThreadAlive) -> bytes:
+        return replies.OK if self._live.thread_exists(request.thread) else replies.ErrorReply(EINVAL).encode()
+
+    def _thread_info(self, _request: requests.ThreadInfoFirst) -> bytes:
+        threads = self._live.threads(names=False)
+        return replies.ThreadList(tuple(thread.id for thread in threads), end=False).encode()
+
+    def _extra_info(self, request: requests.ThreadExtraInfo) -> bytes:
+        return encode_hex(self._documents.thread_description(request.thread).encode())
+
+    def _xfer(self, request: requests.Xfer) -> bytes:
+        document = self._documents.get(request.object, request.annex, first=request.offset == 0)
+        if document is None:
+            return replies.UNSUPPORTED
+        return replies.xfer_chunk(document, request.offset, min(request.length, PACKET_SIZE - 16))
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def _vcont(self, request: requests.VCont) -> Result:
+        """gdb names the thread to step first and what the others do after; in all-stop mode one action counts."""
+        for action in request.actions:
+            thread = None if action.thread in (ANY_THREAD, ALL_THREADS) else action.thread
+            if action.kind in ("s", "S"):
+                return self._resume(Resume(ResumeKind.STEP, thread=thread))
+            if action.kind == "r":
+                assert action.start is not None
+                assert action.end is not None
+                return self._resume(Resume(ResumeKind.RANGE, action.start, action.end, thread))
+        deliver = any(a.kind == "C" and self._delivers(a.signal or 0) for a in request.actions)
+        return self._resume(Resume(deliver=deliver))
+
+    def _delivers(self, signal: int) -> bool:
+        """Whether gdb hands back the very fault that stopped the kernel."""
+        stop = self._live.stop
+        return stop is not None and stop.reason is StopReason.FAULT and stop.signal == signal
+
+    def _resume(self, request: Resume) -> Result:
+        result = self._live.resume(self._attached, request)
+        if result.answer is Answer.MISSED_STOP:
+            assert result.stop is not None
+            return self.stop_reply(result.stop)
+        if result.answer is Answer.MODULES:
+            assert result.stop is not None
+            return self.stop_reply(result.stop, library=True)
+        if result.held_by:
+            self._console(
+                f"{result.held_by} holds the target; waiting until it stops again. "
+                "Ctrl-C comes back, `monitor take` takes it over.\n"
+            )
+        return Resumed(result.after)
+
+    # -- monitor -------------------------------------------------------------------------------------------------
+
+    def _monitor_command(self, request: requests.Monitor) -> bytes:
+        text = self._monitor.run(request.command)
+        if text:
+            self._console(text)
+        return replies.OK
+
+
+def _bounded(length: int) -> int:
+    """gdb never asks for more than the packet it was promised holds; somebody else might."""
+    if length > PACKET_SIZE // 2:
+        raise MemoryFault(0, length)
+    return length

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What clients want stopped at, what the stub has, and how the two are made equal.
+
+gdb takes every breakpoint out at every stop and puts it back before every resume. Here that costs nothing: a client's
+wish is only noted, and the differences go over the wire when the target is about to run. One address wanted by three
+clients is one breakpoint in the stub.
+
+The stub keeps breakpoints out of memory while the machine stands still (kernel/debug/debug_core.c
+dbg_deactivate_sw_breakpoints), so nothing here needs to be lifted for memory to read clean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from nullmodem.errors import BreakpointRefused, StubError
+from nullmodem.rsp.requests import BreakpointKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+E2BIG = 7
+"""kgdb has 1000 slots and reuses one only for the same address (KGDB_MAX_BREAKPOINTS, dbg_set_sw_break)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Breakpoint:
+    """One stop condition: where, of what kind, and how long (an instruction's length, or the bytes watched)."""
+
+    kind: BreakpointKind
+    address: int
+    length: int
+
+    @property
+    def is_software(self) -> bool:
+        return self.kind is BreakpointKind.SOFTWARE
+
+
+class Inserter(Protocol):
+    """The part of the stub this table needs."""
+
+    def insert(self, kind: BreakpointKind, address: int, length: int) -> None: ...
+    def remove(self, kind: BreakpointKind, address: int, length: int) -> None: ...
+    def forget_breakpoints(self) -> None: ...
+
+
+class BreakpointTable:
+    """Wishes of clients by owner, and the set the stub has. Owners are any hashable names."""
+
+    def __init__(self, stub: Inserter) -> None:
+        self._stub = stub
+        self._owners: dict[Breakpoint, set[str]] = {}
+        self._armed: set[Breakpoint] = set()
+        self._proven: set[Breakpoint] = set()
+        self._standing: frozenset[Breakpoint] = frozenset()
+
+    def keep(self, breakpoints: Iterable[Breakpoint]) -> None:
+        """The session's own: armed whenever the target runs, and nobody's wish."""
+        self._standing = frozenset(breakpoints)
+
+    @property
+    def armed(self) -> frozenset[Breakpoint]:
+        """What the stub has now."""
+        return frozenset(self._armed)
+
+    @property
+    def wanted(self) -> frozenset[Breakpoint]:
+        """What somebody wants, armed or not."""
+        return frozenset(self._owners)
+
+    def owners(self, address: int) -> frozenset[str]:
+        """Who wants an execution breakpoint, of either kind, at ``address``."""
+        found: set[str] = set()
+        for breakpoint_, owners in self._owners.items():
+            if breakpoint_.address == address and breakpoint_.kind in _EXECUTION:
+                found |= owners
+        return frozenset(found)
+
+    def software_at(self, address: int) -> bool:
+        """Whether the stub has a software breakpoint at ``address``."""
+        return any(b.address == address and b.is_software for b in self._armed)
+
+    def want(self, owner: str, breakpoint_: Breakpoint) -> None:
+        """Note a wish; the first for a place that was never armed is tried at once, so that a refusal reaches the one
+        who asks (it has to go over the wire anyway).
+
+        Raises:
+            BreakpointRefused: the stub will not have it.
+        """
+        if breakpoint_ not in self._armed and breakpoint_ not in self._proven:
+            try:
+                self._insert(breakpoint_)
+            except StubError as error:
+                raise _refusal(breakpoint_, error) from error
+            self._proven.add(breakpoint_)
+        self._owners.setdefault(breakpoint_, set()).add(owner)
+
+    def unwant(self, owner: str, breakpoint_: Breakpoint) -> bool:
+        """Take a wish back. The stub hears of it at the next resume. False if there was none."""
+        owners = self._owners.get(breakpoint_)
+        if owners is None or owner not in owners:
+            return False
+        owners.discard(owner)
+        if not owners:
+            del self._owners[breakpoint_]
+        return True
+
+    def forget_owner(self, owner: str) -> None:
+        """A client is gone, and so are its wishes."""
+        for breakpoint_ in [b for b, owners in self._owners.items() if owner in owners]:
+            self.unwant(owner, breakpoint_)
+
+    def drop_range(self, start: int, end: int) -> None:
+        """The kernel is about to free [start, end): nobody may want or have anything there."""
+        gone = [b for b in {*self._owners, *self._armed, *self._proven} if start <= b.address < end]
+        for breakpoint_ in gone:
+            self._owners.pop(breakpoint_, None)
+            self._proven.discard(breakpoint_)
+            if breakpoint_ in self._armed:
+                self._remove(breakpoint_)
+
+    def synchronise(self, *, extra: Iterable[Breakpoint] = (), without: Iterable[int] = ()) -> None:
+        """Make the stub's set the wanted one, plus ``extra``, minus execution breakpoints at the addresses ``without``.
+
+        Raises:
+            StubError: the stub refuses one that it had accepted before.
+        """
+        lifted = frozenset(without)
+        target = {
+            b for b in (*self._owners, *self._standing, *extra) if b.kind not in _EXECUTION or b.address not in lifted
+        }
+        for breakpoint_ in sorted(self._armed - target):
+            self._remove(breakpoint_)
+        for breakpoint_ in sorted(target - self._armed):
+            self._insert(breakpoint_)
+
+    def stub_forgot(self) -> None:
+        """The stub dropped everything: it was sent ``?`` or ``D``, or the machine was reset."""
+        self._armed.clear()
+        self._proven.clear()
+
+    def _insert(self, breakpoint_: Breakpoint) -> None:
+        try:
+            self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
+        except StubError as error:
+            if error.errno != E2BIG:
+                raise
+            self._start_over()
+            self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
+        self._armed.add(breakpoint_)
+
+    def _start_over(self) -> None:
+        """Every slot holds an address once used: have the stub forget them all, and put back what is in use."""
+        armed = sorted(self._armed)
+        self._stub.forget_breakpoints()
+        self.stub_forgot()
+        for breakpoint_ in armed:
+            self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
+            self._armed.add(breakpoint_)
+
+    def _remove(self, breakpoint_: Breakpoint) -> None:
+        self._stub.remove(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
+        self._armed.discard(breakpoint_)
+
+
+_EXECUTION = frozenset({BreakpointKind.SOFTWARE, BreakpointKind.HARDWARE})
+
+
+def _refusal(breakpoint_: Breakpoint, error: StubError) -> BreakpointRefused:
+    if breakpoint_.is_software:
+        reason = "the kernel will not have a breakpoint there"
+        hint = "Code that the debugger itself runs through is on a list of its own (CONFIG_KGDB_HONOUR_BLOCKLIST)."
+    else:
+        reason = "the processor has no debug register left, or none of this kind"
+        hint = "Delete a hardware breakpoint or watchpoint first, or use a software breakpoint."
+    message = f"{reason}: {breakpoint_.kind.name.lower()} at {breakpoint_.address:#x} ({error.message})"
+    return BreakpointRefused(message, address=breakpoint_.address, hint=hint)

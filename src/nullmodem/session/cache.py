@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What has been read of the target while it stands still, so that nothing is read twice.
+
+The cache is valid for one stop: whoever resumes the target clears it. Writes go through and update it. Reads that
+failed are remembered too: gdb asks for the same unmapped address up to nine times in one backtrace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import MemoryFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ADDRESS_LIMIT = 1 << 64
+PAGE = 4096
+LINE = 64
+"""Bytes in a line. A divisor of every page size, so a line is readable as a whole or not at all; and what gdb's own
+cache asks for (dcache.c LINE_SIZE)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStatistics:
+    """How often the wire was spared, since the session began."""
+
+    hits: int = 0
+    misses: int = 0
+    bytes_served: int = 0
+    bytes_fetched: int = 0
+
+
+class StopCache:
+    """Memory of one stop, in lines of 64 bytes.
+
+    Args:
+        fetch: reads ``(address, length)`` from the target in one packet; raises MemoryFault.
+        limit: most bytes one fetch may ask for, at least a line.
+        ahead: bytes a miss reads at least, from the start of its line on and never across a page. Worth more on a
+            fast wire with slow turn-around; on a slow one what is read for nothing costs two characters a byte.
+    """
+
+    def __init__(self, fetch: Callable[[int, int], bytes], *, limit: int, ahead: int = LINE) -> None:
+        self._fetch = fetch
+        self._run = limit // LINE
+        self._ahead = min(max(1, ahead // LINE), self._run)
+        self._lines: dict[int, bytes] = {}
+        self._faults: set[int] = set()
+        self._hits = self._misses = self._served = self._fetched = 0
+
+    @property
+    def statistics(self) -> CacheStatistics:
+        return CacheStatistics(self._hits, self._misses, self._served, self._fetched)
+
+    def clear(self) -> None:
+        """Forget everything: the target runs."""
+        self._lines.clear()
+        self._faults.clear()
+
+    def read(self, address: int, length: int) -> bytes:
+        """Exactly ``length`` bytes. Raises MemoryFault naming the whole range when any byte cannot be read."""
+        if length <= 0:
+            return b""
+        if address < 0 or address + length > ADDRESS_LIMIT:
+            raise MemoryFault(address, length)
+        bases = range(address // LINE * LINE, address + length, LINE)
+        if all(base in self._lines for base in bases):
+            self._hits += 1
+        else:
+            self._misses += 1
+            self._fill(bases)
+            if not all(base in self._lines for base in bases):
+                raise MemoryFault(address, length)
+        self._served += length
+        start = address - bases[0]
+        return b"".join(self._lines[base] for base in bases)[start : start + length]
+
+    def overwrite(self, address: int, data: bytes) -> None:
+        """The target now holds ``data`` at ``address``; lines that were read before show it."""
+        for base in range(address // LINE * LINE, address + len(data), LINE):
+            line = self._lines.get(base)
+            if line is None:
+                continue
+            start, end = max(address, base), min(address + len(data), base + LINE)
+            patched = line[: start - base] + data[start - address : end - address] + line[end - base :]
+            self._lines[base] = patched
+
+    def _fill(self, bases: range) -> None:
+        """Read the missing lines, neighbours merged; stops at the first page that cannot be read."""
+        for first, count in self._runs(bases):
+            if not self._fill_run(first, count):
+                return
+
+    def _fill_run(self, first: int, count: int) -> bool:
+        if first in self._faults:
+            return False
+        try:
+            self._store(first, self._fetch(first, count * LINE))
+        except MemoryFault:
+            boundary = first // PAGE * PAGE + PAGE
+            here = min(count, (boundary - first) // LINE)
+            if here < count:  # only one of the two pages may be missing: ask for each by itself
+                return self._fill_run(first, here) and self._fill_run(boundary, count - here)
+            self._faults.update(range(first, first + count * LINE, LINE))
+            return False
+        return True
+
+    def _store(self, first: int, data: bytes) -> None:
+        self._fetched += len(data)
+        for offset in range(0, len(data), LINE):
+            self._lines[first + offset] = data[offset : offset + LINE]
+
+    def _runs(self, bases: range) -> Iterator[tuple[int, int]]:
+        """Runs of missing lines as (base, count), each at most one packet long."""
+        base = bases.start
+        while base < bases.stop:
+            if base in self._lines:
+                base += LINE
+                continue
+            count = 1
+            while count < self._run and self._wanted(base, base + count * LINE, bases):
+                count += 1
+            yield base, count
+            base += count * LINE
+
+    def _wanted(self, first: int, base: int, bases: range) -> bool:
+        if base in self._lines or base in self._faults or base >= ADDRESS_LIMIT:
+            return False
+        asked = base < bases.stop
+        read_ahead = base < first + self._ahead * LINE and base % PAGE != 0
+        return asked or read_ahead

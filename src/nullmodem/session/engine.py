@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one thread that owns the wire.
+
+Whatever touches the target runs here: front ends hand in functions and get results or exceptions back. While nothing
+is asked, the engine waits on the wire and on its command queue together, so a breakpoint that hits and a command that
+arrives are served in the order they come. There is no lock, because there is no second thread to keep out.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from nullmodem.errors import StateError, WireClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Driven(Protocol):
+    """What the engine drives."""
+
+    def fileno(self) -> int: ...
+    def on_wire(self) -> None: ...
+    def on_lost(self, error: WireClosed) -> None: ...
+
+
+class Engine:
+    """Runs functions, and the wire's arrivals, in its own thread."""
+
+    def __init__(self, driven: Driven) -> None:
+        self._driven = driven
+        self._queue: deque[tuple[Callable[[], object], Future[object]]] = deque()
+        self._lock = threading.Lock()
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        self._stopping = False
+        self._lost = False
+        self._thread = threading.Thread(target=self._run, name="nullmodem-engine", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        """Have ``function`` run in the engine's thread. Raises StateError once the engine has ended."""
+        future: Future[T] = Future()
+        with self._lock:
+            if self._stopping:
+                msg = "the session has ended"
+                raise StateError(msg, state="disconnected")
+            self._queue.append((function, future))  # type: ignore[arg-type]  # a Future[T] takes what function returns
+            os.write(self._writer, b"x")
+        return future
+
+    def call(self, function: Callable[[], T], timeout: float | None = None) -> T:
+        """`submit` and wait. Called from the engine's own thread it runs at once."""
+        if threading.current_thread() is self._thread:
+            return function()
+        return self.submit(function).result(timeout)
+
+    def stop(self) -> None:
+        """End the thread after what is queued. Safe to call twice, and from the engine's own thread."""
+        with self._lock:
+            if self._stopping:
+                return
+            self._stopping = True
+            os.write(self._writer, b"x")
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._reader, selectors.EVENT_READ)
+            selector.register(self._driven.fileno(), selectors.EVENT_READ)
+            while True:
+                ready = {key.fd for key, _events in selector.select()}
+                if self._driven.fileno() in ready and not self._lost:
+                    self._guard(self._driven.on_wire)
+                if self._reader in ready:
+                    os.read(self._reader, 4096)
+                while self._queue:
+                    self._serve(*self._queue.popleft())
+                if self._stopping:
+                    break
+                if self._lost and len(selector.get_map()) > 1:
+                    selector.unregister(self._driven.fileno())
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def _guard(self, function: Callable[[], None]) -> None:
+        try:
+            function()
+        except WireClosed as error:
+            self._lost = True
+            self._driven.on_lost(error)
+
+    def _serve(self, function: Callable[[], object], future: Future[object]) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(function())
+        except WireClosed as error:
+            self._lost = True
+            self._driven.on_lost(error)
+            future.set_exception(error)
+        except BaseException as error:
+            future.set_exception(error)

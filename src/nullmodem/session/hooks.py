@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two places in the kernel that tell the session of modules' lives, and how to pass them without a single-step.
+
+Stepping off a breakpoint means lifting it while every other processor runs: an event that another one raises in that
+moment would be missed, and the step costs three round trips. So each hook stands on an instruction whose effect can be
+had by writing registers, if there is one while the function's arguments are still in theirs; and where the function
+returns at once, as ``module_event`` does, by going to an identical piece of code elsewhere in the kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import MemoryFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nullmodem.kernel.memory import Memory
+    from nullmodem.stub.arch import Arch, Registers
+
+WINDOW = 64
+"""Bytes of the function looked at: one line of the stop cache."""
+MAX_TWINS = 4
+
+
+class HookPoint(Enum):
+    """Which kernel function a hook stands in."""
+
+    EVENT = "module_event"
+    INIT = "do_init_module"
+
+    @property
+    def arguments(self) -> int:
+        """How many of the function's arguments the hook needs: (nb, val, mod) of a notifier, (mod) of the other."""
+        return 3 if self is HookPoint.EVENT else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """An internal breakpoint. ``code`` is the live text at ``address``; ``twin`` is where the same code stands again,
+    reached instead of being stepped through."""
+
+    point: HookPoint
+    address: int
+    code: bytes
+    twin: int | None = None
+
+    def passing(self, arch: Arch, registers: Registers) -> dict[str, int] | None:
+        """Registers that take the processor past the hook; None when it must be stepped."""
+        if self.twin is not None:
+            return {arch.pc: self.twin}
+        return arch.instructions.skip(self.code, registers)
+
+
+def place(arch: Arch, memory: Memory, point: HookPoint, function: int, twins: Iterable[int]) -> Hook:
+    """Choose where in ``function`` (a run-time address) the hook stands.
+
+    Args:
+        twins: run-time addresses where the function's code may stand a second time.
+
+    Raises:
+        MemoryFault: the function cannot be read.
+    """
+    code = memory.read(function, WINDOW)
+    instructions = arch.instructions
+    arguments = frozenset(arch.arguments[: point.arguments])
+    zeros = arch.parse(bytes(arch.g_length)).replace({arch.pc: function})
+    offset = 0
+    while offset < WINDOW // 2:
+        here, address = code[offset:], function + offset
+        if instructions.skip(here, zeros.replace({arch.pc: address})) is not None:
+            return Hook(point, address, here)
+        if instructions.returns(here, address):
+            twin = _find_twin(memory, code[: offset + instructions.instruction_length(here, address)], twins)
+            if twin is not None:
+                return Hook(point, function, code, twin)
+            break
+        if not instructions.keeps(here, arguments):
+            break
+        offset += instructions.instruction_length(here, address)
+    return Hook(point, function, code)
+
+
+def _find_twin(memory: Memory, body: bytes, candidates: Iterable[int]) -> int | None:
+    """Where the same whole function body stands again, in live memory: what the file says may have been patched."""
+    for tried, address in enumerate(candidates):
+        if tried == MAX_TWINS:
+            break
+        try:
+            if memory.read(address, len(body)) == body:
+                return address
+        except MemoryFault:
+            continue
+    return None

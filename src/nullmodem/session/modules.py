@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The modules of the target, each with the file it was verified against, kept true through load, init and unload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from nullmodem.errors import IdentityError, KernelDataError, SymbolError
+from nullmodem.kernel.hooks import ModuleState
+from nullmodem.kernel.load_map import check_identity, locate
+from nullmodem.session.model import Module, ModuleProblem
+from nullmodem.symbols.finder import Mismatch, ModuleFinder
+
+if TYPE_CHECKING:
+    from nullmodem.kernel.memory import Memory
+    from nullmodem.kernel.modules import LoadedModule, ModuleReader
+    from nullmodem.symbols.store import ModuleStore
+
+
+class Freed(Protocol):
+    """Told of memory that the kernel is about to free."""
+
+    def drop_range(self, start: int, end: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a breakpoint may stand at an address, and why not."""
+
+    allowed: bool
+    reason: str = ""
+
+
+class ModuleTable:
+    """Modules by the address of their ``struct module``. ``generation`` rises with each change a client must see."""
+
+    def __init__(self, reader: ModuleReader, finder: ModuleFinder, store: ModuleStore, breakpoints: Freed) -> None:
+        self._reader = reader
+        self._finder = finder
+        self._store = store
+        self._breakpoints = breakpoints
+        self._modules: dict[int, Module] = {}
+        self.generation = 0
+
+    @property
+    def all(self) -> tuple[Module, ...]:
+        """In the order they were loaded."""
+        return tuple(self._modules.values())
+
+    def named(self, name: str) -> Module | None:
+        wanted = name.replace("-", "_")
+        return next((module for module in self.all if module.name == wanted), None)
+
+    def containing(self, address: int) -> Module | None:
+        """The module whose memory, that of its init included while it is there, holds ``address``."""
+        return next((module for module in self.all if module.loaded.region_of(address)), None)
+
+    # -- what the kernel tells ---------------------------------------------------------------------------------
+
+    def read_all(self, memory: Memory) -> None:
+        """Take the list from the kernel as it stands. Raises KernelDataError, MemoryFault."""
+        self._modules.clear()
+        for loaded in self._reader.walk(memory):
+            self._modules[loaded.address] = self._with_file(loaded)
+        self.generation += 1
+
+    def appeared(self, memory: Memory, address: int) -> Module:
+        """A module has been linked and its init is about to run. Raises KernelDataError, MemoryFault."""
+        loaded = self._reader.read(memory, address)
+        for other in list(self._modules.values()):
+            self._make_room(other, loaded)
+        module = self._with_file(loaded)
+        self._modules[address] = module
+        self.generation += 1
+        return module
+
+    def init_done(self, address: int) -> None:
+        """The kernel is about to free the init sections: nothing of ours may stay in them."""
+        module = self._modules.get(address)
+        if module is None:
+            return
+        freed = module.loaded.init
+        for region in freed:
+            self._breakpoints.drop_range(region.start, region.end)
+        kept = tuple(region for region in module.loaded.regions if not region.kind.is_init)
+        loaded = replace(module.loaded, regions=kept, state=ModuleState.LIVE)
+        self._modules[address] = replace(module, loaded=loaded, freed=freed)
+
+    def going(self, address: int) -> Module | None:
+        """The module is about to be freed, after its exit or after its init failed."""
+        module = self._modules.pop(address, None)
+        if module is None:
+            return None
+        for region in module.loaded.regions:
+            self._breakpoints.drop_range(region.range.start, region.range.end)
+        self.generation += 1
+        return module
+
+    def refresh_files(self) -> None:
+        """Look again for the files of modules that have none: one may have been built or pushed since."""
+        for address, module in self._modules.items():
+            if module.file is None:
+                found = self._with_file(module.loaded)
+                if found.file is not None:
+                    self._modules[address] = replace(found, freed=module.freed)
+                    self.generation += 1
+
+    # -- what may be stopped at --------------------------------------------------------------------------------
+
+    def breakpoint_verdict(self, address: int) -> Verdict | None:
+        """Whether a breakpoint may stand at ``address``; None where no module is."""
+        verdicts = [v for v in (_verdict_in(module, address) for module in self._modules.values()) if v is not None]
+        # One module's freed init memory may be another's text by now.
+        return max(verdicts, key=lambda verdict: verdict.allowed, default=None)
+
+    def _make_room(self, module: Module, incoming: LoadedModule) -> None:
+        """The kernel gave freed init memory to another module: show gdb this one again, without its init sections.
+
+        gdb keeps the sections it was told of, and would take the newcomer's code for this module's.
+        """
+        if module.file is None:
+            return
+        taken = [region.range for region in incoming.regions]
+        if any(old.overlaps(new) for old in module.freed for new in taken):
+            self._modules[module.loaded.address] = replace(
+                module,
+                sections=locate(module.loaded, module.file),
+                instance=self._store.instance(module.file),
+                freed=(),
+            )
+
+    def _with_file(self, loaded: LoadedModule) -> Module:
+        found = self._finder.find(loaded.name, loaded.build_id, loaded.srcversion)
+        if found is None:
+            return Module(loaded, problem=ModuleProblem.NO_FILE, explanation=self._searched(loaded.name))
+        if isinstance(found, Mismatch):
+            return Module(loaded, problem=ModuleProblem.MISMATCH, explanation=found.describe())
+        try:
+            check_identity(loaded, found)
+            return Module(loaded, found, self._store.instance(found), locate(loaded, found))
+        except IdentityError as error:
+            return Module(loaded, problem=ModuleProblem.MISMATCH, explanation=str(error))
+        except KernelDataError as error:
+            return Module(loaded, problem=ModuleProblem.MISPLACED, explanation=str(error))
+        except SymbolError as error:
+            return Module(loaded, problem=ModuleProblem.BROKEN, explanation=str(error))
+
+    def _searched(self, name: str) -> str:
+        where = ", ".join(str(directory) for directory in self._finder.directories) or "no directory was given"
+        return f"no {name}.ko was found; looked in: {where}"
+
+
+def _verdict_in(module: Module, address: int) -> Verdict | None:
+    region = module.loaded.region_of(address)
+    if region is None:
+        if any(address in freed for freed in module.freed):
+            return Verdict(allowed=False, reason=f"the init code of module {module.name} has been freed")
+        return None
+    if region.kind.is_text:
+        return Verdict(allowed=True)
+    return Verdict(allowed=False, reason=f"that is data of module {module.name}")

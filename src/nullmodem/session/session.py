@@ -1,0 +1,446 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One live debug session. Every method runs in the engine's thread; `nullmodem.api` is the door for all others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import (
+    BreakpointRefused,
+    KernelDataError,
+    MemoryFault,
+    NullmodemError,
+    RemoteProtocolError,
+    StateError,
+    WireClosed,
+)
+from nullmodem.kernel.hooks import ModuleState
+from nullmodem.rsp.replies import Exited
+from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.session.barrier import Barrier
+from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
+from nullmodem.session.clients import Attached, Clients
+from nullmodem.session.hooks import Hook, HookPoint
+from nullmodem.session.interrupted import interrupted_registers
+from nullmodem.session.model import (
+    Lost,
+    Module,
+    ModuleProblem,
+    ModulesChanged,
+    Resume,
+    Resumed,
+    ResumeKind,
+    Said,
+    State,
+    Stop,
+    Stopped,
+    StopReason,
+    Watched,
+)
+from nullmodem.session.running import SIGINT, SIGTRAP, Runner
+from nullmodem.session.stepping import ContinuePlan, Plan, RangePlan, ReturnPlan, StepPlan
+from nullmodem.session.stopped import StoppedTarget
+from nullmodem.session.threads import public_id
+from nullmodem.session.watch import Watches
+from nullmodem.session.world import Files, World, meet
+
+if TYPE_CHECKING:
+    from nullmodem.session.events import EventBus
+    from nullmodem.stub.client import KgdbStub
+
+HOST_SIGNALS = {7: 10, 10: 30, 12: 31}
+"""The stub reports Linux's numbers where gdb has its own: SIGBUS, SIGUSR1, SIGUSR2 (include/gdb/signals.def)."""
+
+
+class Policy(Enum):
+    """What becomes of a stopped target whose last client vanishes."""
+
+    RELEASE = "release"
+    HOLD = "hold"
+
+
+class Answer(Enum):
+    """What a client that asked to resume has to do next."""
+
+    WAIT = "wait"
+    MISSED_STOP = "missed stop"
+    MODULES = "modules"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Answer to `Session.resume`. ``after`` is the number of the last stop the client knows of."""
+
+    answer: Answer
+    after: int
+    stop: Stop | None = None
+    held_by: str = ""
+
+
+class Session:
+    """The engine's knowledge and its rules. Implements `running.Owner` and `engine.Driven`."""
+
+    def __init__(
+        self, stub: KgdbStub, files: Files, bus: EventBus, *, ahead: int = 128, policy: Policy = Policy.RELEASE
+    ) -> None:
+        self.stub = stub
+        self.files = files
+        self.bus = bus
+        self.policy = policy
+        self.clients = Clients()
+        self.target = StoppedTarget(stub, ahead=ahead)
+        self.table = BreakpointTable(stub)
+        self.watches = Watches()
+        self.runner = Runner(stub, self.target, self.table, self)
+        self.runner.interrupted = lambda: self._interrupt_wanted
+        self.state = State.DISCONNECTED
+        self.stop: Stop | None = None
+        self._stops = 0
+        self._world: World | None = None
+        self._barrier = Barrier()
+        self._interrupt_wanted = False
+        self._break_ins = 0
+        self._held: set[str] = set()
+
+    # -- beginning and end ---------------------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        return self.stub.fileno()
+
+    def take_over(self, timeout: float) -> None:
+        """Make a stopped target ours: ask why it stands, find where it runs, watch its modules.
+
+        A target that still runs answers as soon as it stops, within ``timeout`` seconds.
+
+        Raises:
+            WireTimeout: it did not stop.
+            IdentityError, KernelDataError, MemoryFault: see `world.meet`. The target runs again, unarmed.
+        """
+        self.stub.halt_reason(timeout)
+        self.table.stub_forgot()
+        self.target.begin(self.stub.current_thread())
+        try:
+            self._world = meet(self.stub, self.target, self.table, self.files)
+        except NullmodemError:
+            self.stub.detach()
+            raise
+        self.runner.hooks = self._world.hooks
+        self._explain_break_in()
+        self._visible(StopReason.ATTACHED, SIGTRAP)
+
+    def release(self) -> None:
+        """Let go of the target: no breakpoint stays, it runs, and the stub forgets us. Needs a stopped target."""
+        if self.still:
+            self.target.show_interrupted(None)
+            self.target.flush()
+            self.stub.detach()
+            self.table.stub_forgot()
+            self.target.end()
+        self.state = State.DISCONNECTED
+
+    def on_lost(self, error: WireClosed) -> None:
+        """The wire is gone, and with it the target as far as we can tell."""
+        self.state = State.LOST
+        self.target.end()
+        self.bus.publish(Lost(error.message))
+
+    # -- what is known -------------------------------------------------------------------------------------------
+
+    @property
+    def world(self) -> World:
+        """Raises StateError before the first stop."""
+        if self._world is None:
+            msg = "the session has not met the target yet"
+            raise StateError(msg, state=self.state.value)
+        return self._world
+
+    @property
+    def still(self) -> bool:
+        """Whether the target can be looked at: it is stopped, or waits for clients to learn of a module."""
+        return self.state is State.STOPPED or self._barrier.up
+
+    def describe(self, address: int) -> str:
+        """``function+0x12`` of the kernel, or ``module:function+0x12``."""
+        module = self.world.modules.containing(address)
+        return module.describe(address) if module else self.world.kernel.describe(address)
+
+    def require_stopped(self, doing: str) -> None:
+        """Raises StateError unless the target stands still."""
+        if not self.still:
+            msg = f"cannot {doing}: the target is {self.state.value}"
+            hint = (
+                "Interrupt it first (Ctrl-C in gdb, or `nullmodem interrupt`)." if self.state is State.RUNNING else ""
+            )
+            raise StateError(msg, state=self.state.value, hint=hint)
+
+    # -- breakpoints ---------------------------------------------------------------------------------------------
+
+    def insert(self, client: str, breakpoint_: Breakpoint) -> None:
+        """Raises BreakpointRefused with the reason; StateError while the target runs."""
+        self.require_stopped("set a breakpoint")
+        if breakpoint_.kind in (BreakpointKind.SOFTWARE, BreakpointKind.HARDWARE):
+            reason = self._refusal(breakpoint_.address)
+            if reason:
+                msg = f"no breakpoint at {self.world.kernel.describe(breakpoint_.address)}: {reason}"
+                raise BreakpointRefused(msg, address=breakpoint_.address)
+        for piece in self.watches.pieces(breakpoint_):
+            self.table.want(client, piece)
+        self.watches.added(breakpoint_)
+
+    def remove(self, client: str, breakpoint_: Breakpoint) -> None:
+        """Removing what is not there is no error: the module it was in may be gone."""
+        for piece in self.watches.pieces(breakpoint_):
+            self.table.unwant(client, piece)
+        self.watches.removed(breakpoint_)
+
+    def _refusal(self, address: int) -> str:
+        verdict = self.world.modules.breakpoint_verdict(address)
+        if verdict is not None:
+            return "" if verdict.allowed else verdict.reason
+        return self.world.kernel.breakpoint_refusal(address)
+
+    # -- clients and resuming ------------------------------------------------------------------------------------
+
+    def attach(self, name: str, *, follows_modules: bool) -> Attached:
+        client = self.clients.add(name, follows_modules=follows_modules)
+        client.seen_stop = self._stops
+        client.seen_modules = self._world.modules.generation if self._world else 0
+        return client
+
+    def acknowledge(self, client_id: str, stop: int) -> None:
+        """A client has been shown this stop, and with it the present list of modules."""
+        client = self.clients.get(client_id)
+        client.seen_stop = stop
+        client.seen_modules = self.world.modules.generation
+
+    def resume(self, client_id: str, request: Resume) -> Resumption:
+        """A client wants the target to go on.
+
+        It does, if the client has seen the present stop, knows the present modules, and holds the lease or nobody
+        does. A client without the lease waits for the next stop instead.
+
+        Raises:
+            StateError: there is no target to resume, or the thread asked to step is not the one that stopped.
+        """
+        client = self.clients.get(client_id)
+        after = self._stops
+        if self._barrier.up:
+            client.waiting = True
+            holds = self.clients.holder in (None, client)
+            if self._barrier.answered(client_id, request if holds else None):
+                self._after_barrier()
+            return Resumption(Answer.WAIT, after)
+        if self.state is State.RUNNING:
+            client.waiting = True
+            return Resumption(Answer.WAIT, after)
+        self.require_stopped("resume")
+        assert self.stop is not None
+        if client.seen_stop != after:
+            client.seen_stop = after
+            return Resumption(Answer.MISSED_STOP, after, self.stop)
+        if client.follows_modules and client.seen_modules != self.world.modules.generation:
+            client.seen_modules = self.world.modules.generation
+            return Resumption(Answer.MODULES, after, self.stop)
+        if not self.clients.acquire(client_id):
+            client.waiting = True
+            holder = self.clients.holder
+            return Resumption(Answer.WAIT, after, held_by=holder.name if holder else "")
+        plan = self._plan(request)
+        client.waiting = True
+        self.runner.start(plan)
+        return Resumption(Answer.WAIT, after)
+
+    def _plan(self, request: Resume) -> Plan:
+        thread = self.target.thread
+        stepping = request.kind is not ResumeKind.CONTINUE
+        if stepping and request.thread is not None and request.thread != thread:
+            msg = f"only the thread that stopped ({thread}) can be stepped, not {request.thread}"
+            hint = "kgdb steps the processor that entered it, and no other (kernel/debug/gdbstub.c gdb_cmd_step)."
+            raise StateError(msg, state=self.state.value, hint=hint)
+        plan: Plan
+        if request.kind is ResumeKind.RANGE:
+            plan = RangePlan(self.stub.arch, thread, request.start, request.end)
+        elif request.kind is ResumeKind.STEP:
+            plan = StepPlan(thread)
+        else:
+            plan = ContinuePlan(deliver=request.deliver)
+        interrupted = self.target.interrupted
+        if interrupted is not None:
+            self.target.show_interrupted(None)
+            if stepping:
+                plan = ReturnPlan(thread, interrupted, plan)
+        return plan
+
+    def detach(self, client_id: str, *, vanished: bool = False) -> None:
+        """A client goes. The last one to go lets the target run, unless it vanished and the policy is to hold."""
+        if not self.clients.remove(client_id):
+            return
+        self.table.forget_owner(client_id)
+        if self._barrier.up:
+            if self._barrier.answered(client_id, None):
+                self._after_barrier()
+            return
+        others_wait = all(client.waiting for client in self.clients.attached)
+        if self.state is not State.STOPPED or not others_wait:
+            return
+        if vanished and self.policy is Policy.HOLD and not self.clients.attached:
+            self.say(f"{client_id} is gone; the target stays stopped, as the policy says")
+            return
+        if vanished:
+            self.say(f"{client_id} is gone; its breakpoints are lifted and the target runs on")
+        self.target.show_interrupted(None)
+        self.runner.start(ContinuePlan())
+
+    def continue_target(self) -> None:
+        """Let the target run whoever holds it; clients that thought it stopped are shown the next stop."""
+        self.require_stopped("continue")
+        self.target.show_interrupted(None)
+        self.runner.start(ContinuePlan())
+
+    def hold_next_load(self, name: str) -> None:
+        """Stop visibly when the module is about to run its init, before any client's breakpoint in it."""
+        self._held.add(name.replace("-", "_"))
+
+    def say(self, text: str) -> None:
+        self.bus.publish(Said(text))
+
+    # -- interrupting --------------------------------------------------------------------------------------------
+
+    def request_interrupt(self) -> bool:
+        """Somebody wants the target stopped. True if it must be broken into from outside."""
+        if self.state is not State.RUNNING:
+            return False
+        self._interrupt_wanted = True
+        if self._barrier.up:
+            return False
+        self._break_ins += 1
+        return True
+
+    # -- what the wire brings ------------------------------------------------------------------------------------
+
+    def on_wire(self) -> None:
+        """Bytes have arrived."""
+        reply = self.stub.take_stop()
+        if reply is None:
+            return
+        if isinstance(reply, Exited):
+            msg = "the target reboots"
+            raise WireClosed(msg)
+        if reply.thread is None:
+            msg = "the stub reported a stop without a thread"
+            raise RemoteProtocolError(msg)
+        self.runner.arrived(reply)
+
+    def on_leaving(self) -> None:
+        """The runner is about to set the target going."""
+        self.watches.remember(self.target)
+        if self.state is not State.RUNNING:
+            self.state = State.RUNNING
+            self.bus.publish(Resumed())
+
+    def on_visible(self, reason: StopReason, signal: int) -> None:
+        self._visible(reason, signal)
+
+    def on_unexplained(self, signal: int) -> None:
+        """Not a breakpoint of ours and not a step: a break-in, a watchpoint, a trap in the code, or a fault."""
+        pc = self.target.own.pc
+        if self.world.kernel.in_break_function(pc):
+            outstanding = self._break_ins > 0
+            self._break_ins = max(0, self._break_ins - 1)
+            if outstanding and not self._interrupt_wanted:
+                self.runner.go_on()
+                return
+            found = self._explain_break_in()
+            asked = outstanding or found
+            self._visible(StopReason.INTERRUPT if asked else StopReason.TRAP, SIGINT if asked else SIGTRAP)
+        elif signal == SIGTRAP:
+            watched = self.watches.explain(self.target, self.stub.arch)
+            self._visible(StopReason.WATCHPOINT if watched else StopReason.TRAP, SIGTRAP, watched=watched)
+        else:
+            self._visible(StopReason.FAULT, HOST_SIGNALS.get(signal, signal))
+
+    def on_hook(self, hook: Hook) -> bool:
+        """The kernel tells of a module. True to go on at once."""
+        registers = self.target.own
+        arguments = [registers[name] for name in self.stub.arch.arguments[: hook.point.arguments]]
+        modules = self.world.modules
+        before = modules.generation
+        try:
+            if hook.point is HookPoint.INIT:
+                module = modules.appeared(self.target, arguments[0])
+                self._report_problem(module)
+                if module.name in self._held:
+                    self._held.discard(module.name)
+                    self._visible(StopReason.MODULE_LOAD, SIGTRAP, module=module.name)
+                    return False
+            else:
+                self._module_event(arguments[1], arguments[2])
+        except (KernelDataError, MemoryFault) as error:
+            self.say(f"a module changed, but the kernel's record of it cannot be read: {error}")
+        return modules.generation == before or not self._tell_clients()
+
+    def _module_event(self, state: int, address: int) -> None:
+        match self.world.kernel.hooks.states.get(state):
+            case ModuleState.LIVE:
+                self.world.modules.init_done(address)
+            case ModuleState.GOING:
+                self.world.modules.going(address)
+            case _:
+                # COMING: its sections are not known before do_init_module, where the other hook stands.
+                pass
+
+    def _report_problem(self, module: Module) -> None:
+        if module.problem is not ModuleProblem.NONE:
+            self.say(f"module {module.name} has no symbols: {module.problem.value}\n{module.explanation}")
+
+    def _tell_clients(self) -> bool:
+        """Tell those who wait that the modules have changed. True when the target must wait for them."""
+        told = [client for client in self.clients.attached if client.follows_modules and client.waiting]
+        if not self._barrier.raise_for(client.id for client in told):
+            return False
+        generation = self.world.modules.generation
+        for client in told:
+            client.waiting = False
+            client.seen_modules = generation
+        self.bus.publish(ModulesChanged(generation, self._make_stop(StopReason.MODULE_LOAD, 0)))
+        return True
+
+    def _after_barrier(self) -> None:
+        """Everybody knows the modules: go on as the client that may run the target asked."""
+        request = self._barrier.request
+        # A step that another thread's module event interrupted is not over: that thread reports when it gets to run.
+        foreign = self.runner.plan_thread not in (None, self.target.thread)
+        if request is None or (foreign and request.kind is not ResumeKind.CONTINUE):
+            self.runner.go_on()
+        else:
+            self.runner.start(self._plan(request))
+
+    # -- showing -------------------------------------------------------------------------------------------------
+
+    def _explain_break_in(self) -> bool:
+        """After a break-in, show the interrupted code instead of the debugger's own entry path."""
+        own = self.target.own
+        if not self.world.kernel.in_break_function(own.pc):
+            return False
+        found = interrupted_registers(self.files.vmlinux, self.world.kernel, self.target)
+        if found is None:
+            return False
+        self.target.show_interrupted(own.replace(found))
+        return True
+
+    def _visible(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> None:
+        self._interrupt_wanted = False
+        self.state = State.STOPPED
+        self._stops += 1
+        self.stop = self._make_stop(reason, signal, watched=watched, module=module)
+        for client in self.clients.attached:
+            if client.waiting:
+                client.waiting = False
+                client.seen_stop = self._stops
+        self.bus.publish(Stopped(self.stop))
+
+    def _make_stop(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> Stop:
+        thread = public_id(self.target.thread or 0)
+        return Stop(self._stops, reason, signal, thread, self.target.registers.pc, watched, module)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How to get from here to there with the fewest stops.
+
+A plan says what to do next, given the target standing still, and never talks to it. Stepping over a source line means
+running until the pc leaves a range of addresses. One instruction at a time costs a stop each; here straight-line code
+is run to its end on a temporary breakpoint, a jump whose outcome the registers decide is taken by writing the pc, and
+only what is left (calls, returns, indirect jumps) is single-stepped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from nullmodem.errors import MemoryFault
+from nullmodem.session.model import StopReason
+
+if TYPE_CHECKING:
+    from nullmodem.session.stopped import StoppedTarget
+    from nullmodem.stub.arch import Arch, Registers
+
+STACK_WINDOW = 1 << 14
+"""Bytes. A temporary breakpoint reached with the stack pointer farther away than a kernel stack is large was reached
+by somebody else: an interrupt handler runs on a stack of its own under the same thread id."""
+
+MAX_INSTRUCTION = 16
+MAX_CODE = 256
+MAX_ASSIGNED = 8
+"""Jumps taken in a row by writing the pc before one is left to the processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Let the target run; stop the plan's thread at ``until``, if that is given. ``deliver``: the fault that stopped
+    the kernel is handed to it."""
+
+    until: int | None = None
+    deliver: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SingleStep:
+    """Execute one instruction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Do an instruction's work by writing these registers."""
+
+    values: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The plan has reached its end."""
+
+    reason: StopReason
+
+
+Move = Run | SingleStep | Assign | Done
+
+
+class Plan(Protocol):
+    """What a client asked for, as a series of moves. ``thread`` is the one it is about, None for all."""
+
+    @property
+    def thread(self) -> int | None: ...
+
+    def next(self, target: StoppedTarget) -> Move:
+        """The next move. Called at the start and whenever the last move has ended where it should."""
+
+
+class ContinuePlan:
+    """Run until something else stops the target; ``deliver`` hands the fault it stopped for to the kernel first."""
+
+    thread: int | None = None
+
+    def __init__(self, *, deliver: bool = False) -> None:
+        self._deliver = deliver
+
+    def next(self, target: StoppedTarget) -> Move:  # noqa: ARG002
+        deliver, self._deliver = self._deliver, False
+        return Run(deliver=deliver)
+
+
+class ReturnPlan:
+    """Leave the debugger's own entry path first: run to where the break-in met the interrupted code, then go on."""
+
+    def __init__(self, thread: int | None, interrupted: Registers, then: Plan) -> None:
+        self.thread = thread
+        self._pc = interrupted.pc
+        self._sp = interrupted.sp
+        self._then = then
+        self._returned = False
+
+    def next(self, target: StoppedTarget) -> Move:
+        if not self._returned and (target.own.pc, target.own.sp) != (self._pc, self._sp):
+            return Run(until=self._pc)
+        self._returned = True
+        return self._then.next(target)
+
+
+class StepPlan:
+    """One instruction."""
+
+    def __init__(self, thread: int | None) -> None:
+        self.thread = thread
+        self._done = False
+
+    def next(self, target: StoppedTarget) -> Move:  # noqa: ARG002
+        if self._done:
+            return Done(StopReason.STEP)
+        self._done = True
+        return SingleStep()
+
+
+class RangePlan:
+    """Run while the pc is in [start, end). A call leaves the range; gdb then returns from it and asks again.
+
+    The code is read once per plan. That is safe although the kernel patches its text while it runs, because what it
+    patches is a jump or a nop of a jump's size, and `InstructionSet.straight_length` ends before both: at those the
+    bytes of the moment decide.
+    """
+
+    def __init__(self, arch: Arch, thread: int | None, start: int, end: int) -> None:
+        self.thread = thread
+        self._arch = arch
+        self._start = start
+        self._end = end
+        self._moved = False
+        self._assigned = 0
+        self._code: dict[int, bytes] = {}
+
+    def next(self, target: StoppedTarget) -> Move:
+        registers = target.own
+        pc = registers.pc
+        if not self._start <= pc < self._end:
+            # gdb may ask for a range the pc has left already; it expects one step at least.
+            return Done(StopReason.STEP) if self._moved else self._moving(SingleStep())
+        code = self._read(target, pc)
+        if not code:
+            return self._moving(SingleStep())
+        straight = self._arch.instructions.straight_length(code, pc)
+        if straight > self._arch.instructions.instruction_length(code, pc):
+            return self._moving(Run(until=min(pc + straight, self._end)))
+        if straight:
+            return self._moving(SingleStep())
+        return self._moving(self._transfer(target, code, registers))
+
+    def _transfer(self, target: StoppedTarget, code: bytes, registers: Registers) -> Move:
+        """A jump, a call, a return or a nop that may become a jump."""
+        instructions = self._arch.instructions
+        if instructions.may_be_patched(code, registers.pc):
+            code = target.read(registers.pc, min(len(code), MAX_INSTRUCTION))
+        values = instructions.skip(code, registers)
+        # Code that only jumps, such as a loop without a body, must reach the target: it has to stay interruptible.
+        if values is None or self._assigned >= MAX_ASSIGNED:
+            return SingleStep()
+        return Assign(values)
+
+    def _moving(self, move: Move) -> Move:
+        self._moved = True
+        self._assigned = self._assigned + 1 if isinstance(move, Assign) else 0
+        return move
+
+    def _read(self, target: StoppedTarget, pc: int) -> bytes:
+        """Code from ``pc`` to the end of the range, at most 256 bytes; empty where it cannot be read."""
+        for base, code in self._code.items():
+            if base <= pc < base + len(code) - MAX_INSTRUCTION or (base <= pc and base + len(code) == self._end):
+                return code[pc - base :]
+        length = min(self._end - pc, MAX_CODE)
+        try:
+            code = target.read(pc, length)
+        except MemoryFault:
+            return b""
+        self._code[pc] = code
+        return code

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Watchpoints: which one was hit. The kernel's stub reports a bare SIGTRAP and no address (kernel/debug/gdbstub.c).
+
+What is watched for writing is read before the target runs and again when it stops for no other reason; what differs
+was written. A write of the same value, or a read, is found by decoding the instruction that did it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import BreakpointRefused, MemoryFault
+from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.session.breakpoints import Breakpoint
+from nullmodem.session.model import Access, Watched
+
+if TYPE_CHECKING:
+    from nullmodem.session.stopped import StoppedTarget
+    from nullmodem.stub.arch import Arch
+
+_ACCESS = {
+    BreakpointKind.WRITE: Access.WRITE,
+    BreakpointKind.READ: Access.READ,
+    BreakpointKind.ACCESS: Access.ACCESS,
+}
+_LENGTHS = (8, 4, 2, 1)
+_LONGEST = 32
+"""Bytes: what four debug registers of eight can watch."""
+_BEFORE = 15
+"""Bytes of code before the pc that may hold the instruction: the longest one x86 has."""
+
+
+class Watches:
+    """The data watchpoints clients have set, and the values last seen in them."""
+
+    def __init__(self) -> None:
+        self._set: dict[Breakpoint, int] = {}
+        self._values: dict[Breakpoint, bytes] = {}
+
+    def pieces(self, wanted: Breakpoint) -> tuple[Breakpoint, ...]:
+        """What to ask the stub for: a debug register watches 1, 2, 4 or 8 bytes, aligned to that.
+
+        Raises:
+            BreakpointRefused: too long for the processor's debug registers.
+        """
+        if wanted.kind not in _ACCESS:
+            return (wanted,)
+        if not 0 < wanted.length <= _LONGEST:
+            msg = f"{wanted.length} bytes at {wanted.address:#x} cannot be watched: {_LONGEST} is the most"
+            raise BreakpointRefused(msg, address=wanted.address, hint="Watch one member instead of the whole object.")
+        found = []
+        address, end = wanted.address, wanted.address + wanted.length
+        while address < end:
+            size = next(n for n in _LENGTHS if address % n == 0 and address + n <= end)
+            found.append(Breakpoint(wanted.kind, address, size))
+            address += size
+        return tuple(found)
+
+    def added(self, wanted: Breakpoint) -> None:
+        if wanted.kind in _ACCESS:
+            self._set[wanted] = self._set.get(wanted, 0) + 1
+
+    def removed(self, wanted: Breakpoint) -> None:
+        count = self._set.get(wanted, 0)
+        if count > 1:
+            self._set[wanted] = count - 1
+        else:
+            self._set.pop(wanted, None)
+
+    def remember(self, target: StoppedTarget) -> None:
+        """The target is about to run: note what is watched, where it was not noted at the stop."""
+        self._values = {watch: value for watch, value in self._values.items() if watch in self._set}
+        for watch in self._set:
+            value = _read(target, watch)
+            if value is not None:
+                self._values[watch] = value
+
+    def explain(self, target: StoppedTarget, arch: Arch) -> Watched | None:
+        """The watchpoint that made the target stop, or None if none can have."""
+        for watch in self._set:
+            value = _read(target, watch)
+            if value is not None and self._values.get(watch, value) != value:
+                self._values[watch] = value
+                return Watched(_ACCESS[watch.kind], watch.address)
+        for watch in self._set:
+            if self._touched(watch, target, arch):
+                return Watched(_ACCESS[watch.kind], watch.address)
+        return None
+
+    def _touched(self, watch: Breakpoint, target: StoppedTarget, arch: Arch) -> bool:
+        """Whether an instruction that ends at the pc touches what is watched. Where it began is not known, so all
+        beginnings are tried; a wrong one would have to touch just this address by chance."""
+        registers = target.own
+        try:
+            code = target.read(registers.pc - _BEFORE, _BEFORE)
+        except MemoryFault:
+            return False
+        for start in range(_BEFORE):
+            piece = code[start:]
+            at = registers.replace({arch.pc: registers.pc - len(piece)})
+            if arch.instructions.instruction_length(piece, at.pc) != len(piece):
+                continue
+            for address, length in arch.instructions.accesses(piece, at):
+                if address < watch.address + watch.length and watch.address < address + length:
+                    return True
+        return False
+
+
+def _read(target: StoppedTarget, watch: Breakpoint) -> bytes | None:
+    try:
+        return target.read(watch.address, watch.length)
+    except MemoryFault:
+        return None

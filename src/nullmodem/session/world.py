@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first meeting with a stopped target: which kernel it is, where it runs, and how its modules will be seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nullmodem.kernel.modules import ModuleReader
+from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
+from nullmodem.session.hooks import Hook, HookPoint, place
+from nullmodem.session.modules import ModuleTable
+from nullmodem.session.threads import ThreadView
+from nullmodem.session.view import KernelView
+
+if TYPE_CHECKING:
+    from nullmodem.session.stopped import StoppedTarget
+    from nullmodem.stub.client import KgdbStub
+    from nullmodem.symbols.finder import ModuleFinder
+    from nullmodem.symbols.store import ModuleStore
+    from nullmodem.symbols.types import TypeInfo
+    from nullmodem.symbols.vmlinux import Vmlinux
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What the development machine knows: the kernel's file and types, and where modules' files are."""
+
+    vmlinux: Vmlinux
+    types: TypeInfo
+    finder: ModuleFinder
+    store: ModuleStore
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is known of one boot of the target. ``hooks`` are by run-time address."""
+
+    kernel: KernelView
+    modules: ModuleTable
+    threads: ThreadView
+    hooks: dict[int, Hook]
+
+
+def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: Files) -> World:
+    """Look at a target that stands still, and have its module hooks armed whenever it runs.
+
+    Raises:
+        IdentityError: another kernel runs than ``files.vmlinux``.
+        KernelDataError: no kernel was found, or it cannot be watched loading modules, or its module list is corrupt.
+        MemoryFault: what must be readable is not.
+    """
+    registers = target.reported
+    kernel = KernelView.identify(files.vmlinux, files.types, target, registers.pc, registers.sp)
+    modules = ModuleTable(ModuleReader(files.types, files.vmlinux, kernel.slide), files.finder, files.store, table)
+    modules.read_all(target)
+    hooks = {hook.address: hook for hook in _place(stub, target, kernel)}
+    length = stub.arch.breakpoint_length
+    table.keep(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in hooks)
+    return World(kernel, modules, ThreadView(stub, target, kernel), hooks)
+
+
+def _place(stub: KgdbStub, target: StoppedTarget, kernel: KernelView) -> tuple[Hook, ...]:
+    event = kernel.hooks.module_event + kernel.slide
+    init = kernel.hooks.do_init_module + kernel.slide
+    return (
+        place(stub.arch, target, HookPoint.EVENT, event, kernel.twins(event)),
+        place(stub.arch, target, HookPoint.INIT, init, ()),
+    )
