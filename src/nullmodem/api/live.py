@@ -16,6 +16,7 @@ from nullmodem.session.model import Client, Lost, Module, Resume, State, Stop, S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from nullmodem.session.breakpoints import Breakpoint
     from nullmodem.session.cache import CacheStatistics
@@ -162,6 +163,10 @@ class LiveSession:
             wire=session.stub.meter.cost,
             cache=session.target.cache_statistics,
         )
+
+    def search(self, *places: Path) -> None:
+        """Look for modules' files here too, before everywhere else: .ko files or directories of them."""
+        self._call(lambda: self._session.files.finder.add(*places))
 
     # -- clients -------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,17 @@ class ModuleFinder:
         self._machine = machine
         self._index: dict[str, list[Path]] | None = None
 
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """Where it looks."""
+        return self._directories
+
+    def add(self, *directories: str | PathLike[str]) -> None:
+        """Look here too, before everywhere else: directory trees or single files."""
+        new = tuple(Path(directory) for directory in directories)
+        self._directories = (*new, *(directory for directory in self._directories if directory not in new))
+        self._index = None
+
     def find(self, name: str, build_id: bytes | None, srcversion: str | None) -> ModuleFile | Mismatch | None:
         """The file the loaded module ``name`` came from.
 

@@ -23,6 +23,7 @@ from nullmodem.symbols.elf import (
     STT_OBJECT,
     ElfFile,
     Section,
+    Segment,
 )
 from nullmodem.symbols.ranges import AddressRange
 
@@ -96,6 +97,11 @@ class Vmlinux:
     def sections(self) -> tuple[Section, ...]:
         """Every section, in header order."""
         return self._elf.sections
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Every program header, in the file's order."""
+        return self._elf.segments
 
     @cached_property
     def has_debug_info(self) -> bool:
@@ -172,6 +178,11 @@ class Vmlinux:
     def symbols_named(self, name: str) -> tuple[Symbol, ...]:
         """Every symbol of that name, in the file's order: static functions of different files may share one."""
         return self._index.get(name, ())
+
+    @property
+    def functions(self) -> tuple[Symbol, ...]:
+        """Every function, by address."""
+        return tuple(symbol for symbol in self._by_address if symbol.kind is SymbolKind.FUNCTION)
 
     def symbol_at(self, address: int) -> Symbol | None:
         """The symbol that covers a link-time address, or None.

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boot a kernel and take it over: from files to a session, in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nullmodem.api.live import LiveSession
+from nullmodem.api.machine import Machine
+from nullmodem.kbuild import cache_root
+from nullmodem.session.events import EventBus
+from nullmodem.session.session import Policy, Session
+from nullmodem.session.world import Files
+from nullmodem.stub.arch import by_elf_machine
+from nullmodem.stub.client import KgdbStub
+from nullmodem.symbols.finder import ModuleFinder
+from nullmodem.symbols.store import ModuleStore
+from nullmodem.symbols.types import TypeInfo
+from nullmodem.symbols.vmlinux import Vmlinux
+from nullmodem.targets.qemu import QemuTarget
+from nullmodem.targets.spec import Accel, QemuSpec
+from nullmodem.wire.streams import SocketStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from nullmodem.kbuild import Kernel
+
+TAKE_OVER_SECONDS = 60.0
+AHEAD = 128
+"""Bytes a cache miss reads at least: a socket has no baud rate, and what is read for nothing costs little."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootOptions:
+    """The machine to boot. ``search`` are directories with modules' files, besides those built in the session."""
+
+    kernel: Kernel
+    memory_mb: int = 256
+    cpus: int = 1
+    kaslr: bool = True
+    append: str = ""
+    search: tuple[Path, ...] = ()
+    policy: Policy = Policy.RELEASE
+    accel: Accel = Accel.AUTO
+
+
+def boot(name: str, options: BootOptions, workdir: Path, progress: Callable[[str], None] | None = None) -> Machine:
+    """Boot, break in, verify the kernel, watch its modules, and let it run.
+
+    ``workdir`` is made if need be, with mode 0700. ``progress`` gets a line for each step.
+
+    Raises:
+        UsageError, BootError: the machine cannot be started, or does not come up. Nothing is left running.
+        IdentityError: the kernel that came up is not ``options.kernel.vmlinux``.
+    """
+    kernel = options.kernel
+    vmlinux = Vmlinux.open(kernel.vmlinux)
+    types = TypeInfo.open(kernel.vmlinux)
+    arch = by_elf_machine(vmlinux.machine)
+    spec = QemuSpec(
+        kernel=kernel.image,
+        memory_mb=options.memory_mb,
+        cpus=options.cpus,
+        kaslr=options.kaslr,
+        append=options.append,
+        accel=options.accel,
+    )
+    target = QemuTarget.launch(spec, workdir / "target", progress=progress, cache=cache_root())
+    try:
+        finder = ModuleFinder((*options.search, kernel.build_tree), machine=vmlinux.machine)
+        files = Files(vmlinux, types, finder, ModuleStore(workdir / "modules"))
+        session = Session(
+            KgdbStub(SocketStream(target.kgdb), arch), files, EventBus(), ahead=AHEAD, policy=options.policy
+        )
+        live = LiveSession(session, target.break_in)
+        live.start(TAKE_OVER_SECONDS)
+        live.go()
+    except BaseException:
+        target.close()
+        raise
+    return Machine(name, live, target, kernel, workdir)

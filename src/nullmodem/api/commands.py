@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command on the target that may not come back for a long while: a breakpoint can stop the machine under it."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import NullmodemError, TargetLost
+from nullmodem.session.model import Lost, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nullmodem.api.live import LiveSession
+    from nullmodem.session.model import Stop
+    from nullmodem.targets.target import ExecResult
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How waiting for a command ended: with its result, or with the target stopped while it runs."""
+
+    result: ExecResult | None = None
+    stop: Stop | None = None
+
+
+class RunningCommand:
+    """A command under way. ``then`` is called with its result, in the command's thread, before anybody is told."""
+
+    def __init__(
+        self, live: LiveSession, execute: Callable[[], ExecResult], then: Callable[[ExecResult], None] | None = None
+    ) -> None:
+        self._events = live.subscribe()
+        self._result: ExecResult | None = None
+        self._error: NullmodemError | None = None
+        self._reader, self._writer = os.pipe()
+        self._then = then
+        self._thread = threading.Thread(target=self._run, args=(execute,), name="nullmodem-command", daemon=True)
+        self._thread.start()
+
+    def _run(self, execute: Callable[[], ExecResult]) -> None:
+        try:
+            self._result = execute()
+            if self._then is not None:
+                self._then(self._result)
+        except NullmodemError as error:
+            self._error = error
+        finally:
+            os.close(self._writer)  # the other end becomes readable
+
+    def wait(self, timeout: float | None = None, *, stops: bool = True) -> Outcome:
+        """Wait for the end or, with ``stops``, for the target to stop, whichever comes first.
+
+        An empty outcome after ``timeout`` seconds. Raises what the command raised, TargetLost when the target is gone.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([self._reader, self._events.fileno()], [], [], remaining)
+            if self._reader in ready:
+                return Outcome(result=self.result())
+            if not ready:
+                return Outcome()
+            match self._events.get():
+                case Stopped(stop) if stops:
+                    return Outcome(stop=stop)
+                case Lost(reason):
+                    msg = f"the target is lost: {reason}"
+                    raise TargetLost(msg)
+                case _:
+                    pass
+
+    def result(self) -> ExecResult:
+        """Wait for the end, however long. Raises what the command raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None
+        return self._result
+
+    def close(self) -> None:
+        """Stop listening; the command itself goes on."""
+        self._events.close()
+        os.close(self._reader)

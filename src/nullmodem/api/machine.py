@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A target that nullmodem started, with its session: what needs both the machine and the debugger."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nullmodem.api.commands import RunningCommand
+from nullmodem.errors import CommandError, StateError, UsageError
+from nullmodem.kbuild import Kernel, build_module
+from nullmodem.kbuild.progress import silent
+from nullmodem.session.model import State
+from nullmodem.symbols.module_file import ModuleFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from nullmodem.api.live import LiveSession
+    from nullmodem.kbuild import BuiltModule
+    from nullmodem.kbuild.progress import ProgressCallback
+    from nullmodem.targets.qemu import QemuTarget
+    from nullmodem.targets.target import ExecResult
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A module this session can load by name: how it was built, and the parameters it was last loaded with."""
+
+    built: BuiltModule
+    parameters: tuple[str, ...] = ()
+
+
+class Machine:
+    """One machine under debugging. Methods may be called from any thread.
+
+    Those that run something on the target raise StateError, naming who holds it, while it is stopped.
+    """
+
+    def __init__(self, name: str, live: LiveSession, target: QemuTarget, kernel: Kernel, workdir: Path) -> None:
+        self.name = name
+        self.live = live
+        self.target = target
+        self.kernel = kernel
+        self.workdir = workdir
+        self._known: dict[str, Known] = {}
+
+    def close(self) -> None:
+        """End the session and the machine. Safe to call twice."""
+        self.live.close(release=False)
+        self.target.close()
+
+    # -- modules -------------------------------------------------------------------------------------------------
+
+    def add(self, built: BuiltModule) -> BuiltModule:
+        """Remember a built module, so that it can be loaded by name and its symbols are found."""
+        before = self._known.get(built.name)
+        self._known[built.name] = Known(built, before.parameters if before else ())
+        self.live.search(*built.modules)
+        return built
+
+    def build(self, path: Path, progress: ProgressCallback = silent, *, module: str | None = None) -> BuiltModule:
+        """Build a module's directory, one .c, or take a .ko. Raises BuildError, UsageError."""
+        return self.add(build_module(path, self.kernel, self.workdir / "build", progress, module=module))
+
+    def load(self, name: str, parameters: Sequence[str] = ()) -> RunningCommand:
+        """Have the target insmod a module and what it depends on; returns at once, a breakpoint may stop it.
+
+        ``name`` is that of a module added before, or of one of the kernel's own.
+
+        Raises:
+            UsageError: no such module, it is loaded already, or a parameter is not ``name=value``.
+            StateError: the target is stopped.
+        """
+        self.require_running(f"load {name}")
+        known = self._find(name)
+        for parameter in parameters:
+            if "=" not in parameter.strip("="):
+                msg = f"{parameter!r} is not a module parameter"
+                raise UsageError(msg, hint="Write it as NAME=VALUE.")
+        if self._is_loaded(known.built.name):
+            msg = f"{known.built.name} is loaded already"
+            raise UsageError(msg, hint=f"`nullmodem reload {known.built.name}` unloads it first.")
+        self._known[known.built.name] = replace(known, parameters=tuple(parameters))
+        script = self._insmod(known.built, parameters)
+        return self.run(script, check=True)
+
+    def unload(self, name: str, *, force: bool = False) -> RunningCommand:
+        """Have the target rmmod a module; returns at once. Raises UsageError when it is not loaded; StateError."""
+        self.require_running(f"unload {name}")
+        loaded = self.live.module(name).name
+        return self.run(f"rmmod {'-f ' if force else ''}{shlex.quote(loaded)}", check=True)
+
+    def reload(self, name: str, progress: ProgressCallback = silent) -> RunningCommand:
+        """Rebuild a module from its source, unload it if it is loaded, and load it with the parameters it had.
+
+        Breakpoints are kept: the clients' debuggers plant them in the new code. Raises BuildError (the old module
+        stays loaded), UsageError, StateError.
+        """
+        self.require_running(f"reload {name}")
+        known = self._find(name)
+        built = self.build(known.built.source, progress, module=known.built.name)
+        unload = f"rmmod {shlex.quote(built.name)} && " if self._is_loaded(built.name) else ""
+        return self.run(unload + self._insmod(built, known.parameters), check=True)
+
+    def _find(self, name: str) -> Known:
+        wanted = name.replace("-", "_")
+        if wanted in self._known:
+            return self._known[wanted]
+        try:
+            own = self.kernel.module(wanted)
+        except UsageError as error:
+            built = ", ".join(sorted(self._known))
+            hint = f"Built here: {built}." if built else "Build one with `nullmodem run PATH`."
+            raise UsageError(error.message, hint=hint) from None
+        file = ModuleFile.open(own)
+        return Known(self.add(self._in_tree(file)))
+
+    def _in_tree(self, file: ModuleFile) -> BuiltModule:
+        return build_module(file.path, self.kernel, self.workdir / "build")
+
+    def _is_loaded(self, name: str) -> bool:
+        return any(module.name == name for module in self.live.modules())
+
+    def _insmod(self, built: BuiltModule, parameters: Sequence[str]) -> str:
+        """A shell line that loads what the module needs and is not there yet, and then the module."""
+        steps = []
+        for path in built.load_order:
+            name = ModuleFile.open(path).name
+            if name != built.name and self._is_loaded(name):
+                continue
+            words = ["insmod", self.target.push(path)]
+            if name == built.name:
+                words += parameters
+            steps.append(shlex.join(words))
+        return " && ".join(steps)
+
+    # -- the machine ---------------------------------------------------------------------------------------------
+
+    def require_running(self, doing: str) -> None:
+        """Raises StateError, naming who holds it, unless the target runs."""
+        state = self.live.state
+        if state is State.RUNNING and not self.live.is_stopped:
+            return
+        if state is State.RUNNING or state is State.STOPPED:
+            holder = self.live.holder()
+            by = f", held by {holder}" if holder else ""
+            msg = f"cannot {doing}: the target is stopped{by}"
+            hint = "Continue it there, or with `nullmodem continue`." if holder else "Use `nullmodem continue`."
+            raise StateError(msg, state=State.STOPPED.value, hint=hint)
+        msg = f"cannot {doing}: the target is {state.value}"
+        raise StateError(msg, state=state.value)
+
+    def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        check: bool = False,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> RunningCommand:
+        """Start a command in the target's shell. ``check``: an exit status other than 0 raises CommandError."""
+
+        def execute() -> ExecResult:
+            return self.target.exec(command, on_output=on_output)
+
+        return RunningCommand(self.live, execute, _require_success if check else None)
+
+
+def _require_success(result: ExecResult) -> None:
+    if result.code != 0:
+        output = result.text.strip()
+        msg = f"`{result.command}` failed on the target with exit status {result.code}"
+        raise CommandError(f"{msg}: {output}" if output else msg, code=result.code, output=output)
