@@ -47,8 +47,8 @@ STB_LOCAL: Final = 0
 NT_GNU_BUILD_ID: Final = 3
 
 _EHDR: Final = struct.Struct("<16sHHIQQQIHHHHHH")
-_SHDR: Final = struct.Struct("<IIQQQQIIQQ")
-_PHDR: Final = struct.Struct("<IIQQQQQQ")
+SECTION_HEADER: Final = struct.Struct("<IIQQQQIIQQ")
+SEGMENT_HEADER: Final = struct.Struct("<IIQQQQQQ")
 _SYM: Final = struct.Struct("<IBBHQQ")
 _RELA: Final = struct.Struct("<QQq")
 _NHDR: Final = struct.Struct("<III")
@@ -112,7 +112,8 @@ class RawSymbol(NamedTuple):
 class ElfFile:
     """One open ELF file. Use as a context manager, or :meth:`close` it. Every method raises SymbolError.
 
-    ``machine`` is the e_machine number, ``type`` the e_type one. ``stamp`` tells this file from one that has replaced
+    ``machine`` is the e_machine number, ``type`` the e_type one, ``length`` the file's size in bytes, ``section_table``
+    and ``segment_table`` the file offsets of the header tables. ``stamp`` tells this file from one that has replaced
     it under the same name.
     """
 
@@ -123,10 +124,11 @@ class ElfFile:
         if not stat.S_ISREG(status.st_mode):
             msg = f"{path} is not a regular file"
             raise SymbolError(msg)
-        self._length = status.st_size
+        self.length = status.st_size
         self.stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         ident, self.type, self.machine, shentsize, shnum, shstrndx, phentsize, phnum, shoff, phoff = self._header()
         self._check_ident(ident)
+        self.section_table, self.segment_table = shoff, phoff
         self.sections = self._read_sections(shoff, shentsize, shnum, shstrndx)
         self.segments = self._read_segments(phoff, phentsize, phnum)
 
@@ -219,8 +221,8 @@ class ElfFile:
     # -- parsing -------------------------------------------------------------------------------------------------
 
     def _read(self, offset: int, length: int, what: str) -> bytes:
-        if length > self._length or offset > self._length - length:
-            raise self.broken(f"{what} lies outside the file, which has {self._length} bytes")
+        if length > self.length or offset > self.length - length:
+            raise self.broken(f"{what} lies outside the file, which has {self.length} bytes")
         parts = []
         while length:
             try:
@@ -236,7 +238,7 @@ class ElfFile:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _header(self) -> tuple[bytes, int, int, int, int, int, int, int, int, int]:
-        start = self._read(0, min(self._length, _EHDR.size), "the header")
+        start = self._read(0, min(self.length, _EHDR.size), "the header")
         if not start.startswith(b"\x7fELF"):
             for magic, what, hint in _NOT_ELF:
                 if start.startswith(magic):
@@ -262,14 +264,16 @@ class ElfFile:
     def _read_sections(self, offset: int, entry: int, count: int, names_index: int) -> tuple[Section, ...]:
         if offset == 0:
             return ()
-        if entry != _SHDR.size:
-            raise self.broken(f"its section headers have {entry} bytes each instead of {_SHDR.size}")
-        first = _SHDR.unpack(self._read(offset, _SHDR.size, "the section header table"))
+        if entry != SECTION_HEADER.size:
+            raise self.broken(f"its section headers have {entry} bytes each instead of {SECTION_HEADER.size}")
+        first = SECTION_HEADER.unpack(self._read(offset, SECTION_HEADER.size, "the section header table"))
         count = count or first[5]  # from SHN_LORESERVE sections on, the counts stand in the null section
         names_index = first[6] if names_index == SHN_XINDEX else names_index
         if not 0 < count <= _MAX_SECTIONS or names_index >= count:
             raise self.broken(f"it claims {count} sections, with the names in section {names_index}")
-        raw = list(_SHDR.iter_unpack(self._read(offset, count * _SHDR.size, "the section header table")))
+        raw = list(
+            SECTION_HEADER.iter_unpack(self._read(offset, count * SECTION_HEADER.size, "the section header table"))
+        )
         strings = self._read(raw[names_index][4], raw[names_index][5], "the table of section names")
         sections = []
         for index, (name, kind, flags, address, start, size, link, info, alignment, each) in enumerate(raw):
@@ -285,11 +289,11 @@ class ElfFile:
     def _read_segments(self, offset: int, entry: int, count: int) -> tuple[Segment, ...]:
         if offset == 0 or count == 0:
             return ()
-        if entry != _PHDR.size or count > _MAX_SEGMENTS:
+        if entry != SEGMENT_HEADER.size or count > _MAX_SEGMENTS:
             raise self.broken(f"it claims {count} program headers of {entry} bytes each")
         segments = []
-        for kind, flags, start, address, _physical, in_file, in_memory, _align in _PHDR.iter_unpack(
-            self._read(offset, count * _PHDR.size, "the program header table")
+        for kind, flags, start, address, _physical, in_file, in_memory, _align in SEGMENT_HEADER.iter_unpack(
+            self._read(offset, count * SEGMENT_HEADER.size, "the program header table")
         ):
             if address + in_memory > 1 << 64:
                 raise self.broken(f"the segment at {address:#x} leaves the address space")
