@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nullmodem.errors import LocalProtocolError, WireTimeout
-from nullmodem.rsp.framing import Ack, Corrupt, Damage, Decoder, Frame, Interrupt, Junk, Nack, Packet, encode_packet
+from nullmodem.rsp.framing import Ack, Corrupt, Damage, Decoder, Frame, Junk, Nack, Packet, encode_packet
 from nullmodem.rsp.hexadecimal import show
 from nullmodem.rsp.replies import OK
 
@@ -222,10 +222,10 @@ class ClientConnection:
                 self._take_nack(events)
             case Corrupt(raw, reason):
                 self._take_damage(raw, reason, events)
-            case Interrupt():
-                _add_text(b"\x03", events)
             case Junk(data):
                 _add_text(data, events)
+            case _:  # 0x03 means nothing in this direction; notifications are off
+                _add_text(b"\x03", events)
 
     def _take_ack(self, events: list[ClientEvent]) -> None:
         if self._outstanding is None or self._acknowledged:

@@ -105,17 +105,20 @@ def encode_packet(payload: bytes) -> bytes:
 
 def _expand(body: bytes, limit: int) -> bytes | None:
     """Expand the runs of ``body``; None when a run is malformed or the result is longer than ``limit``."""
-    pieces = body.split(b"*")
-    out = bytearray(pieces[0])
-    for piece in pieces[1:]:
-        # ' ' is the least count a sender may write (3 more), '~' the greatest. '#' and '$' are counts no one may
-        # write: the first ends the packet, the second begins another, so neither ever arrives here.
-        if not out or not piece or not 0x20 <= piece[0] <= 0x7E:
+    out = bytearray()
+    position = 0
+    while (star := body.find(b"*", position)) >= 0:
+        out += body[position:star]
+        count = body[star + 1 : star + 2]
+        # ' ' is the least count a sender may write (3 more), '~' the greatest, '*' is one like any other. '#' and '$'
+        # are counts no one may write: the first ends the packet, the second begins another, so neither arrives here.
+        if not out or not b" " <= count <= b"~":
             return None
-        out += out[-1:] * (piece[0] - 29) + piece[1:]
+        out += out[-1:] * (count[0] - 29)
         if len(out) > limit:
             return None
-    return bytes(out)
+        position = star + 2
+    return bytes(out + body[position:])
 
 
 def _unescape(body: bytes) -> bytes | None:
@@ -183,7 +186,7 @@ class Decoder:
                     position = self._checksum(data, position, frames)
                 case _State.SKIP_BODY:
                     position = self._skip_body(data, position)
-                case _State.SKIP_CHECKSUM:
+                case _:
                     position = self._skip_checksum(data, position)
         return frames
 

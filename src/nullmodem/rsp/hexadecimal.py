@@ -34,6 +34,17 @@ def encode_number(value: int) -> bytes:
     return b"%x" % value
 
 
+def encode_byte(value: int) -> bytes:
+    """Return ``value`` in two hex digits.
+
+    Raises:
+        LocalProtocolError: it is not between 0 and 255.
+    """
+    if not 0 <= value <= 0xFF:
+        raise LocalProtocolError(f"{value:#x} does not fit a byte of a packet")
+    return b"%02x" % value
+
+
 def parse_number(text: bytes, what: str) -> int:
     """Read 1 to 16 hex digits; ``what`` names the number in the error.
 

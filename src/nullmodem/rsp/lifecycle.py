@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nullmodem.errors import LocalProtocolError
 from nullmodem.rsp.hexadecimal import encode_hex, encode_number, parse_hex, parse_number
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ class VRun:
 
     def encode(self) -> bytes:
         """Return the payload."""
+        if not self.arguments:
+            raise LocalProtocolError("vRun needs at least an empty program name")
         return b"vRun;" + b";".join(map(encode_hex, self.arguments))
 
 

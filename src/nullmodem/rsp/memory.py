@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import RemoteProtocolError
-from nullmodem.rsp.hexadecimal import encode_hex, encode_number, encode_range, parse_hex, parse_range
+from nullmodem.rsp.hexadecimal import encode_hex, encode_range, parse_hex, parse_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +83,8 @@ class SearchMemory:
 
     def encode(self) -> bytes:
         """Return the payload, not escaped yet."""
-        parts = (encode_number(self.address), encode_number(self.length), self.pattern)
-        return b"qSearch:memory:" + b";".join(parts)
+        place = encode_range(self.address, self.length).replace(b",", b";")
+        return b"qSearch:memory:" + place + b";" + self.pattern
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import RemoteProtocolError
+from nullmodem.errors import LocalProtocolError, RemoteProtocolError
 from nullmodem.rsp.hexadecimal import (
     encode_hex,
     encode_number,
@@ -29,8 +29,18 @@ from nullmodem.rsp.hexadecimal import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_XFER = re.compile(rb"([a-zA-Z0-9_-]{1,64}):read:([\x20-\x7e]{0,4096}):([^:]*)")
+_OBJECT = re.compile(rb"[a-zA-Z0-9_-]{1,64}")
+_ANNEX = re.compile(rb"[\x20-\x7e]{0,4096}")
+_XFER = re.compile(rb"(%b):read:(%b):([^:]*)" % (_OBJECT.pattern, _ANNEX.pattern))
+_FEATURE = re.compile(rb"[\x20-\x3a\x3c-\x7e]+")
 _FEATURES = re.compile(rb"[\x20-\x7e]*")
+
+
+def _encode_text(text: str, pattern: re.Pattern[bytes]) -> bytes:
+    data = text.encode("utf-8", "replace")
+    if pattern.fullmatch(data) is None:
+        raise LocalProtocolError(f"{text!a} cannot be a field of a query")
+    return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,8 @@ class Supported:
 
     def encode(self) -> bytes:
         """Return the payload."""
-        return b"qSupported" + (":" + ";".join(self.features) if self.features else "").encode("ascii")
+        features = b";".join(_encode_text(feature, _FEATURE) for feature in self.features)
+        return b"qSupported:" + features if features else b"qSupported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,8 @@ class Xfer:
 
     def encode(self) -> bytes:
         """Return the payload."""
-        return f"qXfer:{self.object}:read:{self.annex}:".encode("ascii") + encode_range(self.offset, self.length)
+        names = (_encode_text(self.object, _OBJECT), _encode_text(self.annex, _ANNEX))
+        return b"qXfer:%b:read:%b:" % names + encode_range(self.offset, self.length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +98,10 @@ class Monitor:
 
     def encode(self) -> bytes:
         """Return the payload."""
-        return b"qRcmd," + encode_hex(self.command.encode("utf-8"))
+        try:
+            return b"qRcmd," + encode_hex(self.command.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError(f"the command {self.command!a} is no text") from error
 
 
 def _parse_supported(body: bytes) -> Supported:

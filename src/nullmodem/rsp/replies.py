@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from nullmodem.errors import RemoteProtocolError
-from nullmodem.rsp.hexadecimal import encode_hex, encode_number, parse_hex, parse_number, show
+from nullmodem.errors import LocalProtocolError, RemoteProtocolError
+from nullmodem.rsp.hexadecimal import encode_byte, encode_hex, encode_number, parse_hex, parse_number, show
 from nullmodem.rsp.threads import encode_thread_id, parse_thread_id
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ _Key = TypeVar("_Key", int, str)
 
 _ERRNO = re.compile(rb"E([0-9a-fA-F])([0-9a-fA-F])")
 _REGISTER = re.compile(rb"[0-9a-fA-F]{1,4}")
+_MAX_REGISTER = 0xFFFF
 _STATUS = re.compile(rb"([0-9a-fA-F]{1,8})(?:;process:[0-9a-fA-F]{1,16})?")
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 
@@ -81,10 +82,12 @@ class StopReply:
 
     def encode(self) -> bytes:
         """Return the payload, in the ``T`` form."""
-        payload = b"T%02x" % self.signal
+        payload = b"T" + encode_byte(self.signal)
         if self.thread is not None:
             payload += b"thread:" + encode_thread_id(self.thread) + b";"
         for number, value in self.registers:
+            if not 0 <= number <= _MAX_REGISTER:
+                raise LocalProtocolError(f"there is no register {number}")
             payload += b"%02x:" % number + encode_hex(value) + b";"
         if self.reason is not None:
             payload += self.reason.value.encode("ascii") + b":;"
@@ -197,17 +200,23 @@ class ErrorReply:
     text: str = ""
 
     def encode(self) -> bytes:
-        """Return the payload; bytes of ``text`` that are not printable ASCII become ``?``."""
+        """Return the payload; bytes of ``text`` that are not printable ASCII become ``?``.
+
+        Raises:
+            LocalProtocolError: ``code`` is not between 0 and 159, and there is no text.
+        """
         if self.text:
             return b"E." + _NOT_PRINTABLE.sub("?", self.text).encode("ascii")
         tens, ones = divmod(self.code, 10)
-        return b"E%x%d" % (min(tens, 15), ones)
+        if not 0 <= tens <= 15:
+            raise LocalProtocolError(f"{self.code} is no error number")
+        return b"E%x%d" % (tens, ones)
 
     @classmethod
     def parse(cls, payload: bytes) -> ErrorReply | None:
         """Read an error reply; None when ``payload`` is something else. Hex data never has three digits."""
         if payload.startswith(b"E."):
-            return cls(0, payload[2:].decode("ascii", "replace"))
+            return cls(0, _NOT_PRINTABLE.sub("?", payload[2:].decode("ascii", "replace")))
         found = _ERRNO.fullmatch(payload)
         if found is None:
             return None

@@ -3,7 +3,7 @@
 
 A request is frozen data with ``encode() -> bytes``, its payload. The classes live in one module a feature, beside
 their grammar and a transcript; the tables of those modules, joined here, are the list of what is understood.
-``encode`` raises ``LocalProtocolError`` for a number that does not fit its field.
+``encode`` raises ``LocalProtocolError`` rather than write what ``parse_request`` would not read back.
 """
 
 from __future__ import annotations

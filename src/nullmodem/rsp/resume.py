@@ -17,8 +17,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from nullmodem.errors import RemoteProtocolError
-from nullmodem.rsp.hexadecimal import encode_number, parse_number, show
+from nullmodem.errors import LocalProtocolError, RemoteProtocolError
+from nullmodem.rsp.hexadecimal import encode_byte, encode_number, parse_number, show
 from nullmodem.rsp.threads import ALL_THREADS, encode_thread_id, parse_thread_id
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class ContinueWithSignal:
 
     def encode(self) -> bytes:
         """Return the payload."""
-        return b"C%02x" % self.signal + _encode_address(self.address, b";")
+        return b"C" + encode_byte(self.signal) + _encode_address(self.address, b";")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class StepWithSignal:
 
     def encode(self) -> bytes:
         """Return the payload."""
-        return b"S%02x" % self.signal + _encode_address(self.address, b";")
+        return b"S" + encode_byte(self.signal) + _encode_address(self.address, b";")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +103,21 @@ class VContAction:
     thread: int = ALL_THREADS
 
     def encode(self) -> bytes:
-        """Return the action without its semicolon."""
+        """Return the action without its semicolon.
+
+        Raises:
+            LocalProtocolError: it lacks what its kind needs, has what it must not have, or a number does not fit.
+        """
         text = self.kind.encode("ascii")
-        if self.signal is not None:
-            text += b"%02x" % self.signal
-        if self.start is not None and self.end is not None:
-            text += encode_number(self.start) + b"," + encode_number(self.end)
+        match self.kind, self.signal, self.start, self.end:
+            case "C" | "S", int(signal), None, None:
+                text += encode_byte(signal)
+            case "r", None, int(start), int(end) if start <= end:
+                text += encode_number(start) + b"," + encode_number(end)
+            case "c" | "s" | "t", None, None, None:
+                pass
+            case _:
+                raise LocalProtocolError(f"{self} is no action of vCont")
         return text if self.thread == ALL_THREADS else text + b":" + encode_thread_id(self.thread)
 
 
@@ -120,6 +129,8 @@ class VCont:
 
     def encode(self) -> bytes:
         """Return the payload."""
+        if not self.actions:
+            raise LocalProtocolError("vCont needs an action")
         return b"vCont;" + b";".join(action.encode() for action in self.actions)
 
 

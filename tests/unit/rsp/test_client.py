@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The side toward the kernel's stub: every law of its docstring, one exchange at a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from nullmodem.errors import LocalProtocolError, WireTimeout
+from nullmodem.rsp.client import ClientConnection, ClientEvent, Damaged, Reply, Resend, StrayPacket, Text
+from nullmodem.rsp.framing import Damage, encode_packet
+
+T05 = encode_packet(b"T05thread:01;")
+NEVER_REPEATED = [
+    b"c",
+    b"s",
+    b"C09",
+    b"S05",
+    b"D",
+    b"k",
+    b"R0",
+    b"3",
+    b"M0,1:00",
+    b"X0,1:a",
+    b"G00",
+    b"P10=00",
+    b"Z0,10,1",
+    b"z0,10,1",
+    b"qRcmd,6869",
+    b"qsThreadInfo",
+    b"vCont;c",
+    b"vKill;1",
+    b"QStartNoAckMode",
+    b"!",
+]
+REPEATED = [b"?", b"g", b"p10", b"m0,4", b"x0,4", b"Hg1", b"T1", b"qC", b"qfThreadInfo", b"qThreadExtraInfo,1"]
+
+
+def asked(payload: bytes, **options: int) -> ClientConnection:
+    """A connection that has just sent ``payload``."""
+    client = ClientConnection(**options)
+    client.request(payload)
+    assert client.data_to_send() == encode_packet(payload)
+    return client
+
+
+def pass_deadlines(client: ClientConnection, events: list[ClientEvent]) -> None:
+    """Let a hundred deadlines pass."""
+    for _ in range(100):
+        events += client.timeout()
+
+
+def given_up(client: ClientConnection) -> None:
+    """Let deadlines pass until the request is given up."""
+    with pytest.raises(WireTimeout):
+        pass_deadlines(client, [])
+    client.data_to_send()
+
+
+def test_the_ack_of_a_reply_travels_with_the_next_request() -> None:
+    client = asked(b"g")
+    assert client.outstanding == b"g"
+    assert client.receive(b"+") == []
+    assert client.acknowledged
+    assert client.receive(b"$00#60") == [Reply(b"00")]
+    assert client.data_to_send() == b""
+    assert (client.outstanding, client.acknowledged) == (None, False)
+    client.request(b"g")
+    assert client.data_to_send() == b"+$g#67"
+
+
+def test_the_ack_of_a_reply_can_be_sent_at_once() -> None:
+    client = asked(b"g")
+    client.receive(b"+$00#60")
+    client.flush_ack()
+    client.flush_ack()
+    assert client.data_to_send() == b"+"
+    client.request(b"g")
+    assert client.data_to_send() == b"$g#67"
+
+
+def test_an_empty_reply_is_a_reply() -> None:
+    assert asked(b"vCont?").receive(b"+$#00") == [Reply(b"")]
+
+
+def test_there_is_one_request_at_a_time_and_none_is_empty() -> None:
+    client = asked(b"g")
+    with pytest.raises(LocalProtocolError, match="'c' cannot be sent before 'g' is answered"):
+        client.request(b"c")
+    with pytest.raises(LocalProtocolError, match="empty"):
+        ClientConnection().request(b"")
+
+
+@pytest.mark.parametrize("payload", [*NEVER_REPEATED, *REPEATED])
+def test_a_rejected_request_is_sent_again_whatever_it_asks_for(payload: bytes) -> None:
+    client = asked(payload)
+    assert client.receive(b"-") == [Resend()]
+    assert client.data_to_send() == encode_packet(payload)
+
+
+def test_rejections_are_answered_a_bounded_number_of_times() -> None:
+    client = asked(b"Z0,10,1", tries=3)
+    assert client.receive(b"-" * 100) == [Resend()] * 3
+    assert client.data_to_send() == encode_packet(b"Z0,10,1") * 3
+
+
+@pytest.mark.parametrize("payload", NEVER_REPEATED)
+def test_silence_never_repeats_a_request_that_acts(payload: bytes) -> None:
+    client = asked(payload)
+    events: list[ClientEvent] = []
+    with pytest.raises(WireTimeout) as caught:
+        pass_deadlines(client, events)
+    assert Resend() not in events
+    assert set(client.data_to_send()) <= set(b"-")
+    assert "sent 1 times, the stub did not acknowledge it" in str(caught.value)
+    assert client.outstanding is None
+
+
+@pytest.mark.parametrize("payload", REPEATED)
+def test_silence_repeats_a_request_that_only_asks_a_bounded_number_of_times(payload: bytes) -> None:
+    client = asked(payload, tries=3)
+    for _ in range(3):
+        assert client.timeout() == [Resend()]
+        assert client.data_to_send() == encode_packet(payload)
+    with pytest.raises(WireTimeout, match="sent 4 times"):
+        client.timeout()
+
+
+@pytest.mark.parametrize("payload", [b"g", b"Z0,10,1", b"D", b"R0"])
+def test_a_lost_reply_is_asked_for_again_and_the_deed_not_repeated(payload: bytes) -> None:
+    client = asked(payload)
+    client.receive(b"+")
+    assert client.timeout() == []
+    assert client.data_to_send() == b"-"
+    assert client.receive(b"$OK#9a") == [Reply(b"OK")]
+
+
+def test_an_acknowledged_reply_that_stays_lost_is_given_up() -> None:
+    client = asked(b"Z0,10,1")
+    client.receive(b"+")
+    client.timeout()
+    with pytest.raises(WireTimeout, match="the stub took it"):
+        client.timeout()
+
+
+def test_a_question_whose_answer_stays_lost_is_asked_again() -> None:
+    client = asked(b"g")
+    client.receive(b"+")
+    assert client.timeout() == []
+    assert client.timeout() == [Resend()]
+    assert client.data_to_send() == b"-$g#67"
+
+
+def test_a_half_reply_is_dropped_and_asked_for_again() -> None:
+    client = asked(b"Z0,10,1")
+    client.receive(b"+$O")
+    assert client.partial
+    assert client.timeout() == [Damaged(b"$O", Damage.ABANDONED)]
+    assert client.data_to_send() == b"-"
+    assert client.receive(b"$OK#9a") == [Reply(b"OK")]
+
+
+def test_a_half_packet_that_nobody_asked_for_is_asked_for_again() -> None:
+    client = ClientConnection()
+    assert client.receive(b"$T05thr") == []
+    assert client.timeout() == [Damaged(b"$T05thr", Damage.ABANDONED)]
+    assert client.data_to_send() == b"-"
+    assert client.timeout() == []
+    assert client.data_to_send() == b""
+
+
+def test_a_damaged_reply_is_rejected_a_bounded_number_of_times() -> None:
+    client = asked(b"Z0,10,1", tries=2)
+    damaged = Damaged(b"$OK#00", Damage.CHECKSUM)
+    assert client.receive(b"+" + b"$OK#00" * 5) == [damaged] * 5
+    assert client.data_to_send() == b"--"
+    assert client.receive(b"$OK#9a") == [Reply(b"OK")]
+
+
+@pytest.mark.parametrize(("raw", "wanted"), [(b"$a}#de", b"-"), (b"$O\0K", b"-"), (b"$O$", b"")])
+def test_only_a_packet_that_ended_or_cannot_be_text_is_rejected(raw: bytes, wanted: bytes) -> None:
+    client = asked(b"g")
+    client.receive(b"+" + raw)
+    assert client.data_to_send() == wanted
+
+
+def test_a_reply_whose_ack_was_lost_is_a_reply() -> None:
+    client = asked(b"g")
+    assert client.receive(b"$00#60") == [Reply(b"00")]
+
+
+def test_a_reply_repeated_for_noise_in_the_ack_slot_is_dropped() -> None:
+    client = asked(b"g")
+    assert client.receive(b"+$00#60") == [Reply(b"00")]
+    assert client.receive(b"$00#60") == []
+    client.request(b"m0,1")
+    client.data_to_send()
+    assert client.receive(b"$00#60") == []  # it crossed the request
+    assert client.receive(b"-") == [Resend()]  # the stub took its $ for an ack
+    assert client.receive(b"+$00#60") == [Reply(b"00")]
+
+
+def test_an_equal_reply_whose_ack_was_lost_is_had_by_asking_again() -> None:
+    client = asked(b"Z0,10,1")
+    client.receive(b"+$OK#9a")
+    client.request(b"Z0,20,1")
+    client.data_to_send()
+    assert client.receive(b"$OK#9a") == []
+    assert client.timeout() == []
+    assert client.data_to_send() == b"-"
+    assert client.receive(b"$OK#9a") == [Reply(b"OK")]
+
+
+def test_a_stop_equal_to_the_last_whose_ack_was_lost_is_had_by_asking_again() -> None:
+    client = asked(b"c")
+    client.receive(b"+" + T05)
+    client.request(b"c")
+    client.data_to_send()
+    assert client.receive(T05) == []
+    assert client.timeout() == []
+    assert client.data_to_send() == b"-"
+    assert client.receive(T05) == [Reply(b"T05thread:01;")]
+
+
+def test_a_repetition_is_dropped_when_a_slow_stub_was_asked_twice() -> None:
+    client = asked(b"g")
+    assert client.timeout() == [Resend()]
+    assert client.receive(b"+$00#60") == [Reply(b"00")]
+    assert client.receive(b"-") == []  # the second one's dollar was taken for an ack
+    client.request(b"m0,1")
+    client.data_to_send()
+    assert client.receive(b"+$00#60") == [Reply(b"00")]
+
+
+def test_the_answer_to_a_second_copy_is_not_taken_for_the_next_requests() -> None:
+    client = asked(b"g")
+    client.timeout()
+    client.receive(b"+$00#60")
+    client.request(b"m0,1")
+    client.data_to_send()
+    assert client.receive(b"+$00#60") == []
+    assert not client.acknowledged
+    assert client.receive(b"+$cc#c6") == [Reply(b"cc")]
+
+
+def test_the_late_answer_to_a_request_given_up_is_not_taken_for_the_next_requests() -> None:
+    client = asked(b"Z0,10,1")
+    given_up(client)
+    client.request(b"m0,1")
+    client.data_to_send()
+    assert client.receive(b"+$OK#9a-") == [Resend()]
+    assert client.receive(b"+$cc#c6") == [Reply(b"cc")]
+
+
+def test_the_late_answer_to_a_request_given_up_is_stray_when_nothing_else_was_asked() -> None:
+    client = asked(b"Z0,10,1")
+    given_up(client)
+    assert client.receive(b"+$OK#9a") == [Text(b"+"), StrayPacket(b"OK")]
+
+
+def test_a_stop_is_no_late_answer_to_a_question() -> None:
+    client = asked(b"g")
+    given_up(client)
+    client.request(b"c")
+    assert client.receive(b"+" + T05) == [Reply(b"T05thread:01;")]
+
+
+def test_giving_up_twice_is_giving_up_once() -> None:
+    client = asked(b"g")
+    client.give_up()
+    client.give_up()
+    assert client.outstanding is None
+
+
+def test_a_stop_that_crosses_a_question_is_stray_and_the_question_is_asked_again() -> None:
+    client = asked(b"g")
+    assert client.receive(T05) == [StrayPacket(b"T05thread:01;")]
+    assert client.receive(b"-") == [Resend()]
+    assert client.receive(b"+$00#60") == [Reply(b"00")]
+
+
+def test_a_stop_that_crosses_a_question_about_the_stop_answers_it() -> None:
+    assert asked(b"?").receive(T05) == [Reply(b"T05thread:01;")]
+
+
+def test_a_stop_nobody_asked_for_is_stray_once_and_acknowledged() -> None:
+    client = ClientConnection()
+    assert client.receive(T05 + T05) == [StrayPacket(b"T05thread:01;")]
+    client.flush_ack()
+    assert client.data_to_send() == b"+"
+    assert client.receive(T05) == [StrayPacket(b"T05thread:01;")]
+
+
+def test_the_target_runs_when_continue_is_acknowledged_and_owes_nothing_then() -> None:
+    client = asked(b"c")
+    assert not client.acknowledged
+    client.receive(b"+")
+    assert client.acknowledged
+    assert client.timeout() == []
+    assert client.data_to_send() == b""
+    assert client.receive(T05) == [Reply(b"T05thread:01;")]
+
+
+def test_a_refused_continue_is_answered_at_once() -> None:
+    assert asked(b"c").receive(b"+$E22#a9") == [Reply(b"E22")]
+
+
+def test_half_a_stop_is_asked_for_again() -> None:
+    client = asked(b"c")
+    client.receive(b"+$T05thr")
+    assert client.partial
+    assert client.timeout() == [Damaged(b"$T05thr", Damage.ABANDONED)]
+    assert client.data_to_send() == b"-"
+    assert client.receive(T05) == [Reply(b"T05thread:01;")]
+
+
+def test_console_text_while_the_target_runs_is_text_and_is_not_answered() -> None:
+    client = asked(b"c")
+    assert client.receive(b"+it costs $5\n+-\x03 100%\n") == [
+        Text(b"it costs "),
+        Damaged(b"$5", Damage.NOT_TEXT),
+        Text(b"\n+-\x03 100%\n"),
+    ]
+    assert client.data_to_send() == b""
+
+
+def test_bytes_while_nothing_is_asked_are_text() -> None:
+    client = ClientConnection()
+    assert client.receive(b"a+b-c\x03") == [Text(b"a+b-c\x03")]
+    assert client.receive(b"$5\n") == [Damaged(b"$5", Damage.NOT_TEXT), Text(b"\n")]
+    assert client.data_to_send() == b""
+
+
+def test_output_of_a_command_is_acknowledged_at_once() -> None:
+    client = asked(b"qRcmd,6869")
+    assert client.receive(b"+" + encode_packet(b"O6869")) == [StrayPacket(b"O6869")]
+    assert client.data_to_send() == b"+"
+    assert client.receive(encode_packet(b"O6869")) == [StrayPacket(b"O6869")]
+    assert client.data_to_send() == b"+"
+    assert client.receive(b"$OK#9a") == [Reply(b"OK")]
+    assert client.data_to_send() == b""
+
+
+@pytest.mark.parametrize("payload", [b"D", b"R0"])
+def test_a_reply_on_whose_ack_the_stub_acts_is_acknowledged_at_once(payload: bytes) -> None:
+    client = asked(payload)
+    assert client.receive(b"+$OK#9a") == [Reply(b"OK")]
+    assert client.data_to_send() == b"+"
+
+
+@pytest.mark.parametrize("payload", [b"k", b"3", b"C15"])
+def test_a_request_without_a_reply_is_over_when_acknowledged(payload: bytes) -> None:
+    client = asked(payload)
+    assert client.receive(b"+") == []
+    assert client.outstanding is None
+
+
+def test_an_echo_of_our_own_packet_is_text() -> None:
+    client = asked(b"?")
+    assert client.receive(b"+$?#3f") == [Text(b"$?#3f")]
+    assert not client.acknowledged
+    assert client.receive(b"+$S05#b8") == [Reply(b"S05")]
+
+
+def test_a_dollar_in_the_ack_slot_of_a_lost_reply_repeats_the_question() -> None:
+    client = asked(b"g")
+    client.receive(b"+")
+    assert client.receive(b"-") == [Resend()]
+
+
+def test_a_minus_after_the_ack_of_a_deed_is_text() -> None:
+    client = asked(b"Z0,10,1")
+    assert client.receive(b"+-") == [Text(b"-")]
+    assert client.data_to_send() == b""
+
+
+def test_two_timeouts_in_the_middle_of_two_packets_ask_twice() -> None:
+    client = asked(b"Z0,10,1")
+    client.receive(b"+$O")
+    client.timeout()
+    client.receive(b"$OK")
+    client.timeout()
+    assert client.data_to_send() == b"--"
+    assert client.receive(b"$OK#9a") == [Reply(b"OK")]
+
+
+def test_binary_replies_are_taken_where_the_stub_may_send_them() -> None:
+    client = ClientConnection(text_only=False)
+    client.request(b"x0,3")
+    assert client.receive(b"+" + encode_packet(b"b\x00$\xff")) == [Reply(b"b\x00$\xff")]
+
+
+def test_a_packet_longer_than_the_stub_can_send_is_damage() -> None:
+    client = ClientConnection(max_payload=16)
+    (damaged,) = client.receive(b"$" + b"0" * 1000)
+    assert isinstance(damaged, Damaged)
+    assert damaged.reason is Damage.OVERLONG
+    assert client.data_to_send() == b""
