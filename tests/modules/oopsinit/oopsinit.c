@@ -2,7 +2,8 @@
 /*
  * oopsinit - a module whose init reads through a wild pointer.
  *
- * The kernel kills insmod inside init; the module stays in state "coming" for good and cannot be unloaded.
+ * With kgdb the machine stops at the read. When it goes on, the kernel kills insmod inside init; the module stays in
+ * state "coming" for good and cannot be unloaded.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -117,7 +117,7 @@ static int run_set(const char *text, const struct kernel_param *parameter)
 
 	if (error)
 		return error;
-	if (amount < 0 || amount > 1000)	/* recursion runs on the kernel's 16 KiB stack */
+	if (amount < 0 || amount > 100)	/* the recursion runs on the kernel's stack of 16 KiB */
 		return -ERANGE;
 	pr_info("run %d gives %d\n", amount, stepping_run(amount));
 	return 0;
@@ -128,7 +128,7 @@ static const struct kernel_param_ops run_operations = {
 	.get = param_get_int,
 };
 module_param_cb(run, &run_operations, &stepping_result, 0644);
-MODULE_PARM_DESC(run, "written: run every shape with this amount, 0 to 1000; read: the last result");
+MODULE_PARM_DESC(run, "written: run every shape with this amount, 0 to 100; read: the last result");
 
 static int __init stepping_init(void)
 {
