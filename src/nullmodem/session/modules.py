@@ -94,6 +94,8 @@ class ModuleTable:
             return None
         for region in module.loaded.regions:
             self._breakpoints.drop_range(region.range.start, region.range.end)
+        if module.instance is not None:
+            self._store.release(module.instance)
         self.generation += 1
         return module
 
@@ -123,6 +125,8 @@ class ModuleTable:
             return
         taken = [region.range for region in incoming.regions]
         if any(old.overlaps(new) for old in module.freed for new in taken):
+            if module.instance is not None:
+                self._store.release(module.instance)
             self._modules[module.loaded.address] = replace(
                 module,
                 sections=locate(module.loaded, module.file),

@@ -4,12 +4,17 @@
 Two facts about the outside world force this. A module is rebuilt in place while its old build is still loaded, and
 both gdb and drgn read debug info lazily, so a file must not change under them. And gdb knows a library by its path
 alone: the same path at new addresses keeps the old ones, and breakpoints go to them (gdb solib.c update_solib_list).
+
+The copies differ from the originals in one thing: no section has an address. The kernel's linker script leaves some in
+a .ko (``.data`` at 0x60, since 6.12 or so), where they mean nothing; but gdb takes a file with any for a linked one,
+and does not relocate its debug info (symfile.c default_symfile_offsets: "We do not expect this to happen").
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
 
 KEEP_RELEASED: Final = 32
 _CHUNK: Final = 1 << 20
+_SECTION_TABLE: Final = struct.Struct("<40xQ10xHH2x")  # of an ELF header: e_shoff, e_shentsize, e_shnum
+_ADDRESS: Final = 16  # offset of sh_addr in a section header
+_NO_ADDRESS: Final = bytes(8)
 
 
 class ModuleStore:
@@ -87,6 +95,7 @@ class ModuleStore:
                     copy.write(chunk)
             with ElfFile.open(file.path) as after:
                 file.check_unchanged(after)
+                _clear_addresses(temporary, len(after.sections))
             content = self._objects / digest.hexdigest()
             temporary.chmod(0o400)
             temporary.replace(content)
@@ -118,3 +127,12 @@ class ModuleStore:
                     object_.unlink()
         except OSError:
             return
+
+
+def _clear_addresses(copy: Path, sections: int) -> None:
+    """Set every section's address to 0."""
+    with copy.open("r+b") as file:
+        table, size, _count = _SECTION_TABLE.unpack(file.read(_SECTION_TABLE.size))
+        for index in range(sections):
+            file.seek(table + index * size + _ADDRESS)
+            file.write(_NO_ADDRESS)
