@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -56,11 +57,6 @@ import sys
 from nullmodem.frontends.cli.kernel import kernel
 kernel(["build", "--source", sys.argv[1], "--name", "interrupted"])
 """
-
-
-@pytest.fixture(scope="module", params=["6.1", "6.12"])
-def kernel(request: pytest.FixtureRequest) -> Kernel:
-    return ensure_kernel(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +117,15 @@ def test_it_boots_to_userspace_and_loads_a_module_built_for_it(kernel: Kernel, h
         ["cpio", "-o", "-H", "newc"], input=names.encode(), cwd=root, capture_output=True, check=True
     )
     (tmp_path / "initrd").write_bytes(gzip.compress(packed.stdout))
-    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "qemu64,+nx", "-m", "256", "-no-reboot", "-display", "none",
-               "-serial", "stdio", "-serial", "null", "-monitor", "none", "-kernel", str(kernel.image),
-               "-initrd", str(tmp_path / "initrd"), "-append", "console=ttyS0 kgdboc=ttyS1 panic=-1"]  # fmt: skip
+    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "qemu64,+nx", "-m", "256", "-no-reboot",
+               "-display", "none", "-serial", "stdio", "-serial", "null", "-monitor", "none",
+               "-kernel", str(kernel.image), "-initrd", str(tmp_path / "initrd"),
+               "-append", "console=ttyS0 kgdboc=ttyS1 panic=-1"]  # fmt: skip
     console = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=True)
     assert kernel.release in console.stdout
     assert "KGDB: Registered I/O driver kgdboc" in console.stdout
     assert "hello says 42" in console.stdout
-    assert "\nhello 16384 0 - Live" in console.stdout.replace("\r", "")
+    assert re.search(r"^hello \d+ 0 .*Live ", console.stdout, re.MULTILINE)
 
 
 def test_its_own_modules_come_with_what_they_need(kernel: Kernel) -> None:
@@ -233,7 +230,8 @@ def test_a_compilers_error_names_the_users_file_and_comes_first(
         build_module(hello, default_kernel, tmp_path / "work")
     first, second, *_ = caught.value.output.splitlines()
     assert first.startswith(f"{hello}: In function")
-    assert second.startswith(f"{hello}:2:") and "error:" in second
+    assert second.startswith(f"{hello}:2:")
+    assert "error:" in second
 
 
 def test_a_symbol_nobody_exports_is_named(default_kernel: Kernel, hello: Path, tmp_path: Path) -> None:

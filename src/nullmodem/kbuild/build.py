@@ -19,7 +19,15 @@ from nullmodem.kbuild import cache
 from nullmodem.kbuild.kconfig import explain_lost
 from nullmodem.kbuild.kernel import RECORD_FORMAT, Kernel, cached_kernel, find_kernel, list_kernels
 from nullmodem.kbuild.make import run_make
-from nullmodem.kbuild.progress import BuildProfile, Forecast, ProgressCallback, Stage, closest_profile, silent
+from nullmodem.kbuild.progress import (
+    BuildProfile,
+    Forecast,
+    ProgressCallback,
+    Stage,
+    closest_profile,
+    packaged_profile,
+    silent,
+)
 from nullmodem.kbuild.settings import (
     Requirement,
     combine,
@@ -41,7 +49,7 @@ from nullmodem.kbuild.source import (
 from nullmodem.kbuild.tools import require_tools, toolchain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 BUILT_BYTES: Final = 1_300_000_000  # the build tree of 6.12 before the objects are removed: 1.0 GB
 
@@ -168,7 +176,7 @@ class _Build:
         self._records = [
             record for kernel in list_kernels() if (record := cache.read_record(kernel.build_tree / cache.RECORD))
         ]
-        compile_seconds = closest_profile(1, self._records).cpu_seconds / jobs
+        compile_seconds = closest_profile(packaged_profile().options, self._records).cpu_seconds / jobs
         plan = {
             Stage.CONFIGURING: _CONFIGURE_SECONDS,
             Stage.COMPILING: compile_seconds,
@@ -213,15 +221,20 @@ class _Build:
     def _waiting(self, holder: str) -> None:
         self._forecast.begin(Stage.WAITING, detail=f"process {holder}" if holder else "")
 
-    def _make(self, lock_fd: int, *targets: str) -> str:
-        arguments = [f"O={self._directory}", *targets]
-        return run_make(
-            arguments,
-            directory=self._source.directory,
-            variables=_BUILDER,
-            log=self._directory / "build.log",
-            inherit=(lock_fd,),
-        )
+    def _make(self, lock_fd: int, *arguments: str, on_step: Callable[[str], None] = lambda _: None) -> str:
+        try:
+            return run_make(
+                [f"O={self._directory}", *arguments],
+                directory=self._source.directory,
+                variables=_BUILDER,
+                on_step=on_step,
+                log=self._directory / "build.log",
+                inherit=(lock_fd,),
+                when_full=cache.WHEN_FULL,
+            )
+        except BuildError as error:
+            message = f"the kernel {self._request.name} did not build: {error.message}"
+            raise BuildError(message, output=error.output, hint=error.hint) from None
 
     def _configure(self, lock_fd: int) -> dict[str, str]:
         """tinyconfig, the fragment, olddefconfig; then see that nothing asked for got lost on the way."""
@@ -256,14 +269,7 @@ class _Build:
             times.append(time.monotonic() - started)
             self._forecast.advance(profile.time_fraction(min(1.0, len(times) / expected_steps)), what)
 
-        run_make(
-            [f"O={self._directory}", f"-j{self._jobs}"],
-            directory=self._source.directory,
-            variables=_BUILDER,
-            on_step=step,
-            log=self._directory / "build.log",
-            inherit=(lock_fd,),
-        )
+        self._make(lock_fd, f"-j{self._jobs}", on_step=step)
         return BuildProfile.measured(options, times, time.monotonic() - started, _cpu_seconds() - used)
 
     def _publish(self, lock_fd: int, profile: BuildProfile) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 RECORD: Final = "kernel.json"
+WHEN_FULL: Final = "make room, or set NULLMODEM_CACHE to a directory on a larger disk"
 _MEBIBYTE: Final = 1 << 20
 
 
@@ -117,7 +118,7 @@ def require_space(path: Path, needed: int) -> None:
     if free < needed:
         raise BuildError(
             f"not enough space in {path}: {free // _MEBIBYTE} MiB are free, {needed // _MEBIBYTE} MiB are needed",
-            hint="make room, or set NULLMODEM_CACHE to a directory on a larger disk",
+            hint=WHEN_FULL,
         )
 
 
@@ -133,8 +134,8 @@ def explained(attempt: str) -> Iterator[None]:
 def os_error(attempt: str, error: OSError) -> BuildError:
     """The BuildError for an OSError, with what can be done about the common ones."""
     hints = {
-        errno.ENOSPC: "the disk is full: make room, or set NULLMODEM_CACHE to a directory on a larger disk",
-        errno.EDQUOT: "the disk quota is used up: make room, or set NULLMODEM_CACHE to another directory",
+        errno.ENOSPC: WHEN_FULL,
+        errno.EDQUOT: WHEN_FULL,
         errno.EACCES: "set NULLMODEM_CACHE to a directory you may write",
         errno.EPERM: "set NULLMODEM_CACHE to a directory you may write",
         errno.EROFS: "set NULLMODEM_CACHE to a directory that can be written",

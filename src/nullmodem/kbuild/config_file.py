@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _MARKER: Final = b"IKCFG_ST\x1f\x8b\x08"  # the marker and, at once, the gzip stream
 _GZIP: Final = b"\x1f\x8b\x08"
-_ELF: Final = b"\x7fELF"
 _MAX_IMAGE: Final = 256 << 20
 _MAX_CONFIG: Final = 16 << 20
 _CHUNK: Final = 8 << 20
@@ -46,20 +45,24 @@ def read_kernel_config(path: Path) -> KernelConfig:
     try:
         with path.open("rb") as file:
             head = file.read(_CHUNK)
-            if head[:4] == _ELF or _MARKER in head:
-                packed = _scan(head, file.read)
-                return _from_image(path, packed, "vmlinux")
-            data = head + file.read(_MAX_IMAGE)
+            if head[510:512] == b"\x55\xaa" and head[0x202:0x206] == b"HdrS":
+                image = _unpack(path, _payload(path, head + file.read(_MAX_IMAGE)))
+                return _from_image(path, _scan(image), "bzImage")
+            if head.startswith(_GZIP):
+                return _from_gzip(path, head + file.read(_MAX_IMAGE))
+            if b"\0" in head:
+                return _from_image(path, _scan(head, file.read), "vmlinux")
+            return _from_text(path, head, "configuration")
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if data[510:512] == b"\x55\xaa" and data[0x202:0x206] == b"HdrS":
-        return _from_image(path, _scan(_unpack(path, _payload(path, data))), "bzImage")
-    if data[:3] == _GZIP:
-        inner = _gunzip(data, _MAX_IMAGE)
-        if _MARKER in inner:
-            return _from_image(path, _scan(inner), "compressed image")
-        return _from_text(path, inner, "gzipped configuration")
-    return _from_text(path, data, "configuration")
+
+
+def _from_gzip(path: Path, data: bytes) -> KernelConfig:
+    """/proc/config.gz, or an arm64 Image.gz."""
+    inner = _gunzip(data, _MAX_IMAGE)
+    if b"\0" in inner:
+        return _from_image(path, _scan(inner), "compressed image")
+    return _from_text(path, inner, "gzipped configuration")
 
 
 def _from_text(path: Path, data: bytes, what: str) -> KernelConfig:
@@ -75,7 +78,7 @@ def _from_text(path: Path, data: bytes, what: str) -> KernelConfig:
 def _from_image(path: Path, packed: bytes | None, what: str) -> KernelConfig:
     if packed is None:
         raise SymbolError(
-            f"{path} is a {what} that does not carry its configuration (it was built without CONFIG_IKCONFIG=y)",
+            f"{path} carries no kernel configuration (a kernel does when it was built with CONFIG_IKCONFIG=y)",
             hint="name the .config it was built from; distributions install it as /boot/config-RELEASE",
         )
     return _from_text(path, _gunzip(packed, _MAX_CONFIG), f"{what} with IKCONFIG")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 from collections import deque
@@ -22,7 +23,8 @@ _FAILURE: Final = re.compile(
     r"\berror\b|\bERROR\b|\*\*\*|undefined|not found|No such file|No space left|Permission denied", re.IGNORECASE
 )
 _CONTEXT: Final = re.compile(r"In file included from|\s+from |.*: In function |.*: At top level")
-_DISK_FULL: Final = "No space left on device"
+# dash says of a full disk only that its echo failed.
+_DISK_FULL: Final = re.compile(r"No space left on device|Disk quota exceeded|echo: I/O error")
 _KEPT_LINES: Final = 2000
 _SHOWN_LINES: Final = 60
 _GRACE_SECONDS: Final = 5.0
@@ -41,13 +43,14 @@ def run_make(
     on_step: Callable[[str], None] = lambda _: None,
     log: Path | None = None,
     inherit: Iterable[int] = (),
+    when_full: str = "make room on the disk",
 ) -> str:
     """Run ``make ARGUMENTS`` in ``directory`` and return what it printed, except its step lines (bounded).
 
     ``variables`` are added to the environment; ``on_step`` gets the object of each step; everything printed goes to the
-    file ``log`` too; ``inherit`` are file descriptors make shall hold. Raises BuildError when make fails (``output``
-    has the compiler's messages first) or cannot be run. On any exception, Ctrl-C included, make and all it started are
-    gone when this returns.
+    file ``log`` too; ``inherit`` are file descriptors make shall hold; ``when_full`` is what to do about a full disk.
+    Raises BuildError when make fails (``output`` has the compiler's messages first) or cannot be run. On any exception,
+    Ctrl-C included, make and all it started are gone when this returns.
     """
     environment = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
     environment |= {"LC_ALL": "C", **(variables or {})}
@@ -79,7 +82,7 @@ def run_make(
         assert process.stdout is not None
         process.stdout.close()
     if code != 0:
-        raise _failure(command, directory, code, kept)
+        raise _failure(command, code, kept, when_full)
     return "".join(kept)
 
 
@@ -112,14 +115,14 @@ def _end_group(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _failure(command: Sequence[str], directory: Path, code: int, lines: Sequence[str]) -> BuildError:
+def _failure(command: Sequence[str], code: int, lines: Sequence[str], when_full: str) -> BuildError:
     output = "".join(failure_excerpt(lines))
     reason = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
     hint = ""
-    if any(_DISK_FULL in line for line in lines):
+    if any(_DISK_FULL.search(line) for line in lines):
         reason = "failed because the disk is full"
-        hint = f"free some space on the file system that holds {directory}"
-    return BuildError(f"`{' '.join(command)}` in {directory} {reason}", output=output, hint=hint)
+        hint = when_full
+    return BuildError(f"`{shlex.join(command)}` {reason}", output=output, hint=hint)
 
 
 def failure_excerpt(lines: Sequence[str]) -> list[str]:

@@ -75,7 +75,13 @@ def build_module(
     if not path.is_file():
         raise UsageError(f"there is no {path}", hint="name a module's source directory, a .c file or a .ko file")
     if path.suffix == ".c":
-        made = _build(_directory_for(path, workdir), kernel, progress, extra_cflags)
+        directory = _directory_for(path, workdir)
+        try:
+            made = _build(directory, kernel, progress, extra_cflags)
+        except BuildError as error:
+            # The compiler was shown a link; its messages shall name the file that can be corrected.
+            output = error.output.replace(str(directory / path.name), str(path))
+            raise BuildError(error.message, output=output, hint=error.hint) from None
         return _chosen(made, None, kernel, path.parent, path)
     file = ModuleFile.open(path)
     _check_release(file, kernel)
@@ -131,12 +137,16 @@ def _build(
     config = kernel.settings()
     progress(Progress(Stage.MODULE, 0.0, detail=str(directory)))
     with _exclusive(directory):
-        run_make(
-            ["-C", str(kernel.build_tree), f"M={directory}", f"-j{len(os.sched_getaffinity(0))}", "modules"],
-            directory=directory,
-            variables={"KCFLAGS": " ".join([*_debug_flags(config), *_kernel_mark(kernel), *extra_cflags])},
-            on_step=lambda what: progress(Progress(Stage.MODULE, 0.0, detail=what)),
-        )
+        try:
+            run_make(
+                ["-C", str(kernel.build_tree), f"M={directory}", f"-j{len(os.sched_getaffinity(0))}", "modules"],
+                directory=directory,
+                variables={"KCFLAGS": " ".join([*_debug_flags(config), _kernel_mark(kernel), *extra_cflags])},
+                on_step=lambda what: progress(Progress(Stage.MODULE, 0.0, detail=what)),
+            )
+        except BuildError as error:
+            message = f"the module in {directory} did not build for the kernel {kernel.name}: {error.message}"
+            raise BuildError(message, output=error.output, hint=error.hint) from None
         made = tuple(ModuleFile.open(path) for path in _listed(directory))
     if not made:
         raise BuildError(
@@ -161,11 +171,11 @@ def _debug_flags(config: Mapping[str, str]) -> list[str]:
     return flags
 
 
-def _kernel_mark(kernel: Kernel) -> tuple[str, ...]:
+def _kernel_mark(kernel: Kernel) -> str:
     """A macro that differs for every kernel. kbuild compiles again when a command line changed, but two kernels from
     one source have the same command lines, and objects of the one would end up in a module for the other.
     """
-    return (f"-DNULLMODEM_KERNEL=0x{kernel.key}",)
+    return f"-DNULLMODEM_KERNEL=0x{kernel.key}"
 
 
 @contextmanager

@@ -121,7 +121,7 @@ def _run_tar(archive: Path, into: Path, lock_fd: int, advance: Callable[[float],
             f"cannot unpack {archive}: "
             + ("the disk is full" if full else f"tar failed with exit code {tar.returncode}"),
             output=output[-4000:],
-            hint="make room, or set NULLMODEM_CACHE to a directory on a larger disk"
+            hint=cache.WHEN_FULL
             if full
             else f"the archive may be damaged: sudo apt install --reinstall {archive.name.removesuffix('.tar.xz')}",
         )
