@@ -6,8 +6,8 @@ way to run commands and to copy files, and a way to break in.
 """
 
 from nullmodem.targets.console import Console
-from nullmodem.targets.qemu import QemuTarget, TargetExit
+from nullmodem.targets.qemu import QemuTarget
 from nullmodem.targets.spec import Accel, QemuSpec
-from nullmodem.targets.target import ExecResult, Target
+from nullmodem.targets.target import ExecResult, Target, TargetExit
 
 __all__ = ["Accel", "Console", "ExecResult", "QemuSpec", "QemuTarget", "Target", "TargetExit"]

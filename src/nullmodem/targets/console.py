@@ -2,7 +2,7 @@
 """The target's console: one line, many readers, one writer at a time.
 
 Everything the console prints goes to the log file, to the last HISTORY bytes kept in memory, and to listeners. One
-thread reads the line; it waits for nobody else.
+thread reads the line; it waits for nobody else, or the target's printk would wait too.
 
 BREAK followed by a character is a command to the kernel (sysrq), so nothing may be typed between the two.
 """
@@ -30,14 +30,23 @@ Listener = Callable[[bytes], None]
 
 HISTORY = 1 << 20
 
+# A target that prints in a loop must not fill the disk: the log file is this long at most, its predecessor is kept.
+_LOG_LIMIT = 64 << 20
+
 _log = logging.getLogger(__name__)
 
 
 class Console:
-    """Owns ``sock``, the host's end of the console's line, and writes what it prints to the file ``log``."""
+    """Owns ``sock``, the host's end of the console's line, and writes what it prints to the file ``log``.
 
-    def __init__(self, sock: socket.socket, log: Path) -> None:
+    A log longer than ``log_limit`` bytes is renamed, with ``.1`` at its end, and begun again.
+    """
+
+    def __init__(self, sock: socket.socket, log: Path, *, log_limit: int = _LOG_LIMIT) -> None:
         self._socket = sock
+        self._log_path = log
+        self._log_limit = log_limit
+        self._log_size = 0
         self._log = log.open("wb", buffering=0)
         self._input = threading.Lock()
         self._changed = threading.Condition()
@@ -131,6 +140,10 @@ class Console:
             send_break()
             self._send(key.encode())
 
+    def join(self, timeout: float) -> None:
+        """Wait until the other end has closed the line and everything it sent was taken, at most ``timeout`` s."""
+        self._thread.join(timeout)
+
     def close(self) -> None:
         """Close the line and the log. May be called again."""
         with contextlib.suppress(OSError):
@@ -170,7 +183,7 @@ class Console:
         while data := self._receive():
             # A full disk costs the log, not the console: what is in memory goes on.
             with contextlib.suppress(OSError):
-                self._log.write(data)
+                self._record(data)
             with self._changed:
                 self._history += data
                 del self._history[:-HISTORY]
@@ -186,6 +199,14 @@ class Console:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+    def _record(self, data: bytes) -> None:
+        if self._log_size > self._log_limit:
+            self._log_path.replace(self._log_path.with_name(self._log_path.name + ".1"))
+            self._log.close()
+            self._log = self._log_path.open("wb", buffering=0)
+            self._log_size = 0
+        self._log_size += self._log.write(data)
 
     def _receive(self) -> bytes:
         try:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import posixpath
 import shlex
 import shutil
@@ -21,21 +22,21 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from nullmodem.errors import BootError, NullmodemError, TargetLost, UsageError
+from nullmodem.errors import BootError, TargetError, TargetLost, UsageError, WireTimeout
 from nullmodem.targets import initramfs
 from nullmodem.targets.accel import AccelMemory
 from nullmodem.targets.agent import AgentPool
 from nullmodem.targets.agent_protocol import new_tag
-from nullmodem.targets.boot import BootWatch, Up
+from nullmodem.targets.boot import BootWatch, Down
 from nullmodem.targets.console import Console
 from nullmodem.targets.console_server import ConsoleServer
 from nullmodem.targets.process import Child
 from nullmodem.targets.qmp import Monitor
 from nullmodem.targets.share import MOUNT_POINT, Share, check_file
 from nullmodem.targets.spec import CONSOLE_CHARDEV, Accel, Lines, QemuSpec, command_line
+from nullmodem.targets.target import TargetExit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,16 +54,11 @@ _KVM_TIMEOUT = 15.0
 # A kgdb reply or a burst of console text is never larger: QEMU does not wait for us to read it.
 _SOCKET_BUFFER = 1 << 20
 
+# For what is certain to come at once, unless this machine stands still.
+_DRAIN_TIMEOUT = 5.0
+
 # Copies to a destination that may be a directory, and says where the file went.
 _COPY = 'if [ -d "$2" ]; then set -- "$1" "${2%/}/${1##*/}"; fi; cp -p "$1" "$2" && printf %s "$2"'
-
-
-@dataclass(frozen=True, slots=True)
-class TargetExit:
-    """QEMU ended by itself. ``code`` is its exit status (negative: a signal), ``log`` what it and the console said."""
-
-    code: int
-    log: str
 
 
 class QemuTarget:
@@ -85,35 +81,30 @@ class QemuTarget:
         self._closing = False
         self._exit: TargetExit | None = None
         self._exit_callbacks: list[Callable[[TargetExit], None]] = []
-        self._server: ConsoleServer | None = None
         self._qemu_log = workdir / "qemu.log"
 
         secret = new_tag()
         archive = workdir / "initramfs.cpio"
         archive.write_bytes(initramfs.build(busybox, secret, spec.ports))
         self.share.mkdir(exist_ok=True)
-        with contextlib.ExitStack() as theirs:
-            ours: list[socket.socket] = []
-            fds: list[int] = []
-            for _ in range(3 + spec.ports):
-                here, there = socket.socketpair()
-                for end in (here, theirs.enter_context(there)):
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
-                ours.append(here)
-                fds.append(there.fileno())
-            lines = Lines(fds[0], fds[1], fds[2], tuple(fds[3:]))
+        # Undone in reverse: QEMU ends first, then whatever talked to it sees the end of its line and finishes.
+        with contextlib.ExitStack() as resources, contextlib.ExitStack() as theirs:
+            pairs = [_socket_pair(resources, theirs) for _ in range(3 + spec.ports)]
+            fds = [there.fileno() for _, there in pairs]
+            ours = [here for here, _ in pairs]
+            lines = Lines(console=fds[0], kgdb=fds[1], monitor=fds[2], ports=tuple(fds[3:]))
             self.command = tuple(command_line(qemu, spec, accel, archive, self.share, lines))
-            try:
-                self._child = Child(self.command, pass_fds=lines.fds, log=self._qemu_log, on_exit=self._exited)
-            except NullmodemError:
-                for sock in ours:
-                    sock.close()
-                raise
-        self.kgdb = ours[1]
-        self.console = Console(ours[0], workdir / "console.log")
-        self.console.subscribe(self._watch.console)
-        self._monitor = Monitor(ours[2])
-        self._pool = AgentPool(ours[3:], secret, self._watch.up)
+            self.kgdb = ours[1]
+            self.console = Console(ours[0], workdir / "console.log")
+            resources.callback(self.console.close)
+            self.console.subscribe(self._watch.console)
+            self._monitor = Monitor(ours[2])
+            resources.callback(self._monitor.close)
+            self._pool = AgentPool(ours[3:], secret, self._watch.up)
+            resources.callback(self._pool.close)
+            self._child = Child(self.command, pass_fds=lines.fds, log=self._qemu_log, on_exit=self._exited)
+            resources.callback(self._child.kill)
+            self._resources = resources.pop_all()
 
     @classmethod
     def launch(
@@ -147,7 +138,7 @@ class QemuTarget:
         try:
             return cls._boot(spec, first, workdir, qemu, busybox, tell, min(timeout, _KVM_TIMEOUT))
         except BootError as error:
-            tell(f"{first.value} does not work here ({error.message}); trying {others[0].value}")
+            tell(f"{first.value}: {error.message.splitlines()[0]}; trying {others[0].value}")
         target = cls._boot(spec, others[0], workdir, qemu, busybox, tell, timeout)
         memory.remember_failure()
         return target
@@ -158,7 +149,10 @@ class QemuTarget:
     ) -> QemuTarget:
         tell(f"booting {spec.kernel} in QEMU ({accel.value}, {spec.memory_mb} MiB, {spec.cpus} CPU)")
         started = time.monotonic()
-        target = cls(spec, accel, workdir, qemu, busybox)
+        try:
+            target = cls(spec, accel, workdir, qemu, busybox)
+        except OSError as error:
+            raise TargetError(f"cannot prepare the target in {workdir}: {error}") from error
         try:
             target._await_boot(timeout)
         except BaseException:
@@ -214,13 +208,13 @@ class QemuTarget:
             return self._share.put(file, relative)
         with self._share.lend(file) as lent:
             result = self.exec(["sh", "-c", _COPY, "sh", lent, posixpath.normpath(path)])
-            return result.check().text
+            return os.fsdecode(result.check().output)
 
     def break_in(self) -> None:
         """Stop the running kernel: BREAK, then g, on the console; the kernel enters kgdb.
 
         Returns when both were delivered to the serial line, which is not yet when the kernel has stopped.
-        A target that is stopped already must not be asked: the g would wait and be typed when it runs again.
+        A target that is stopped already must not be asked: the request waits, and stops it again when it runs.
         Raises TargetError when input typed before is still unread, and TargetLost.
         """
         self.console.send_sysrq("g", lambda: _discard(self._monitor.execute("chardev-send-break", id=CONSOLE_CHARDEV)))
@@ -241,23 +235,21 @@ class QemuTarget:
         """Offer the console to other processes as a unix socket; see ConsoleServer."""
         server = ConsoleServer(self.console, path)
         with self._lock:
-            previous, self._server = self._server, server
-        if previous is not None:
-            previous.close()
+            if not self._closing:
+                self._resources.callback(server.close)
+                return
+        server.close()
 
     def close(self) -> None:
-        """End the machine and everything around it, kgdb's line included. May be called again, from any thread."""
+        """End the machine and everything around it, kgdb's line included. May be called again, from any thread.
+
+        Not from an ``on_exit`` callback's thread while another waits for that callback.
+        """
         with self._lock:
             if self._closing:
                 return
             self._closing = True
-        self._child.kill()
-        self._pool.close()
-        self._monitor.close()
-        self.console.close()
-        if self._server is not None:
-            self._server.close()
-        self.kgdb.close()
+        self._resources.close()
 
     def __enter__(self) -> Self:
         return self
@@ -268,6 +260,8 @@ class QemuTarget:
         self.close()
 
     def _exited(self, code: int) -> None:
+        # Its lines are closed now; what was on them is still being read.
+        self.console.join(_DRAIN_TIMEOUT)
         self._watch.down(f"QEMU ended with exit status {code}")
         with self._lock:
             if self._closing:
@@ -278,21 +272,28 @@ class QemuTarget:
             callback(ended)
 
     def _lost(self, message: str) -> TargetLost:
-        # The line ends a moment before the process has; its exit status says more than the line did.
-        self._child.join(5.0)
+        if self._closing:
+            return TargetLost(f"{message}: it was shut down from here")
+        # Lines end a moment before the process has; its exit status says more than they did.
+        self._child.join(_DRAIN_TIMEOUT)
         if self._exit is None:
             return TargetLost(message)
         return TargetLost(f"{message}: QEMU ended with exit status {self._exit.code}\n{self._exit.log}")
 
     def _await_boot(self, timeout: float) -> None:
         sign = self._watch.wait(timeout)
-        if isinstance(sign, Up):
-            self._monitor.connect()
-            return
+        reason = sign.reason if isinstance(sign, Down) else ""
+        if not reason:
+            try:
+                self._monitor.connect()
+            except (TargetError, WireTimeout) as error:
+                reason = error.message
+            else:
+                return
         # First the end, so that everything it said has arrived.
         self.close()
         words = self._last_words()
-        message = f"the target did not boot: {sign.reason}\ncommand: {shlex.join(self.command)}"
+        message = f"the target did not boot: {reason}\ncommand: {shlex.join(self.command)}"
         if words:
             message += f"\nlast words:\n{words}"
         hint = "" if words else "it printed nothing: does this kernel have CONFIG_SERIAL_8250_CONSOLE?"
@@ -321,6 +322,15 @@ def _check_workdir(workdir: Path) -> None:
         raise UsageError(f"cannot use {workdir} as the target's work directory: {error.strerror}") from error
     if mode & 0o077:
         raise UsageError(f"{workdir} is open to others (mode {mode:o})", hint=f"chmod 700 {shlex.quote(str(workdir))}")
+
+
+def _socket_pair(ours: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:
+    here, there = socket.socketpair()
+    ours.enter_context(here)
+    theirs.enter_context(there)
+    for end in (here, there):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
+    return here, there
 
 
 def _silent(line: str) -> None:

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient, QMPError
+from qemu.qmp import ExecuteError, QMPClient, QMPError
 
 from nullmodem.errors import TargetError, TargetLost, WireTimeout
 
@@ -28,10 +27,14 @@ logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 
 class Monitor:
-    """A QMP connection over ``sock``, which it owns. Every method may be called from any thread."""
+    """A QMP connection over ``sock``, which it owns. Every method may be called from any thread.
 
-    def __init__(self, sock: socket.socket) -> None:
+    ``timeout`` is how long QEMU may take for one answer, in seconds.
+    """
+
+    def __init__(self, sock: socket.socket, *, timeout: float = _TIMEOUT) -> None:
         self._socket = sock
+        self._timeout = timeout
         self._client = QMPClient()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nullmodem-qmp", daemon=True)
@@ -61,17 +64,19 @@ class Monitor:
         self._socket.close()
 
     def _run(self, work: Coroutine[Any, Any, _T], purpose: str) -> _T:
+        # The deadline is the loop's: what is cancelled has then also finished, and the library is in a known state.
+        bounded = asyncio.wait_for(work, self._timeout)
         try:
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            future = asyncio.run_coroutine_threadsafe(bounded, self._loop)
         except RuntimeError:
+            bounded.close()
             work.close()
             raise TargetLost(f"QEMU was asked to {purpose} after its end") from None
         try:
-            return future.result(_TIMEOUT)
-        except concurrent.futures.TimeoutError:
-            future.cancel()
-            raise WireTimeout(f"QEMU did not {purpose} within {_TIMEOUT:g} s") from None
+            return future.result()
+        except TimeoutError:
+            raise WireTimeout(f"QEMU did not {purpose} within {self._timeout:g} s") from None
         except ExecuteError as error:
             raise TargetError(f"QEMU refused to {purpose}: {error}") from error
-        except (QMPError, ExecInterruptedError, OSError, EOFError) as error:
+        except (QMPError, OSError, EOFError) as error:
             raise TargetLost(f"QEMU did not {purpose}: {error or type(error).__name__}") from error

@@ -40,6 +40,14 @@ class ExecResult:
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class TargetExit:
+    """A machine ended by itself: its emulator's exit status (negative: a signal) and its last words."""
+
+    code: int
+    log: str
+
+
 class Target(Protocol):
     """A machine with a kernel that has kgdb, and a way to run commands on it.
 
@@ -59,6 +67,8 @@ class Target(Protocol):
         timeout: float | None = None,
         on_output: Callable[[bytes], None] | None = None,
     ) -> ExecResult: ...
+
+    def on_exit(self, callback: Callable[[TargetExit], None]) -> None: ...
 
     def push(self, file: Path, dest: str | None = None) -> str: ...
 
