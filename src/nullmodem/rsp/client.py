@@ -22,6 +22,7 @@ What the kernel's stub does (kernel/debug/gdbstub.c ``get_packet``, ``put_packet
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -43,6 +44,12 @@ _SILENT = (b"k", b"3", b"C15")
 # The stub acts on these only after its reply was acknowledged.
 _ACK_AT_ONCE = (b"D", b"R")
 _STOPS = frozenset(b"TSWX")
+# Answered with hex data. A # that noise puts behind the $ of data that begins with 00 makes a well-formed empty packet,
+# so an empty answer to one of these is asked for once more before it is believed.
+_HEX_DATA = (b"g", b"m", b"p", b"qThreadExtraInfo,")
+# A stop whose $ was lost, or with a byte in it that is no text, passes for console text; this is how it shows.
+_BROKEN_STOP = re.compile(rb"\$[TS][0-9a-f]{2}|thread:")
+_TAIL = 16  # bytes of text kept to find that in
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,9 @@ class ClientConnection:
         self._nacks = 0
         self._timeouts = 0
         self._poked = False  # we said - to have the reply again: what comes now is no repetition
-        self._suspected = False  # a packet was dropped as a repetition
+        self._suspected = False  # what was dropped as a repetition, or passed on as text, may have been the answer
+        self._doubted = False  # an empty answer was asked for once more
+        self._tail = b""  # of the text since the target runs
         self._last: bytes | None = None  # the last packet taken; None when a late answer could be anything
         self._ghosts = 0  # copies of earlier requests that the stub may still answer
 
@@ -120,8 +129,11 @@ class ClientConnection:
 
     @property
     def partial(self) -> bool:
-        """Whether a packet has begun and not ended. While the target runs, this alone calls for a deadline."""
-        return self._decoder.partial
+        """Whether a packet has begun and not ended, or came so damaged that it passed for text.
+
+        While the target runs, this alone calls for a deadline and ``timeout``.
+        """
+        return self._decoder.partial or self._suspected
 
     def request(self, payload: bytes) -> None:
         """Queue a request, behind the ``+`` for the packet before it.
@@ -138,7 +150,8 @@ class ClientConnection:
         self.flush_ack()
         self._outstanding = payload
         self._resends = self._nacks = self._timeouts = self._copies = 0
-        self._poked = self._suspected = False
+        self._poked = self._suspected = self._doubted = False
+        self._tail = b""
         self._send(payload)
 
     def flush_ack(self) -> None:
@@ -223,6 +236,7 @@ class ClientConnection:
             case Corrupt(raw, reason):
                 self._take_damage(raw, reason, events)
             case Junk(data):
+                self._look_for_stop(data)
                 _add_text(data, events)
             case _:  # 0x03 means nothing in this direction; notifications are off
                 _add_text(b"\x03", events)
@@ -247,6 +261,7 @@ class ClientConnection:
 
     def _take_damage(self, raw: bytes, reason: Damage, events: list[ClientEvent]) -> None:
         events.append(Damaged(raw, reason))
+        self._look_for_stop(raw)
         wanted = reason in (Damage.CHECKSUM, Damage.ENCODING)
         if reason is Damage.NOT_TEXT and self._outstanding is not None:
             # While the target runs this is a console line, and the - would be typed into whatever reads there.
@@ -254,6 +269,12 @@ class ClientConnection:
         if wanted and self._nacks < self._tries:
             self._nacks += 1
             self._out += _NACK
+
+    def _look_for_stop(self, text: bytes) -> None:
+        if self._acknowledged and self._outstanding is not None and self._outstanding.startswith(_RESUMING):
+            self._tail = (self._tail + text)[-_TAIL - len(text) :]
+            self._suspected = self._suspected or _BROKEN_STOP.search(self._tail) is not None
+            self._tail = self._tail[-_TAIL:]
 
     def _take_packet(self, payload: bytes, events: list[ClientEvent]) -> None:
         self._nacks = 0
@@ -275,6 +296,9 @@ class ClientConnection:
         elif _is_stop(payload) and not request.startswith((*_RESUMING, b"?", b"v")):
             # It crossed our request, whose $ the stub has taken for its ack already: it will say - and be asked again.
             events.append(StrayPacket(payload))
+        elif not payload and not self._doubted and request.startswith(_HEX_DATA):
+            self._doubted = True
+            self._out += _NACK
         else:
             self._ack_held = True
             if request.startswith(_ACK_AT_ONCE):

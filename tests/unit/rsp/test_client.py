@@ -395,3 +395,39 @@ def test_a_packet_longer_than_the_stub_can_send_is_damage() -> None:
     assert isinstance(damaged, Damaged)
     assert damaged.reason is Damage.OVERLONG
     assert client.data_to_send() == b""
+
+
+@pytest.mark.parametrize("payload", [b"g", b"m0,4", b"p10", b"qThreadExtraInfo,1"])
+def test_an_empty_answer_where_data_is_due_is_believed_when_it_comes_twice(payload: bytes) -> None:
+    client = asked(payload)
+    assert client.receive(b"+$#00") == []
+    assert client.data_to_send() == b"-"
+    assert client.receive(b"$#00") == [Reply(b"")]
+
+
+def test_a_hash_that_noise_put_before_data_does_not_make_it_empty() -> None:
+    client = asked(b"m0,4")
+    assert client.receive(b"+$#00001122#e6") == [Text(b"001122#e6")]
+    assert client.data_to_send() == b"-"
+    assert client.receive(encode_packet(b"00001122")) == [Reply(b"00001122")]
+
+
+@pytest.mark.parametrize("broken", [b"T05thread:01;#07", b"$T05th\x12ead:01;#07", b"$T05\x14hread:01;#07"])
+def test_a_stop_so_damaged_that_it_passes_for_text_is_asked_for_again(broken: bytes) -> None:
+    client = asked(b"c")
+    client.receive(b"+")
+    for byte in broken:
+        client.receive(bytes((byte,)))
+    assert client.partial
+    client.timeout()
+    assert not client.partial
+    assert client.data_to_send() == b"-"
+    assert client.receive(T05) == [Reply(b"T05thread:01;")]
+
+
+def test_text_before_the_target_runs_is_no_damaged_stop() -> None:
+    client = ClientConnection()
+    client.receive(b"thread:")
+    client.request(b"c")
+    client.receive(b"+:")
+    assert not client.partial
