@@ -173,7 +173,7 @@ def test_a_port_is_not_used_again_before_its_abandoned_command_has_ended(bench: 
 
 def _when_free(pool: AgentPool) -> ExecResult:
     with pool._changed:
-        assert pool._changed.wait_for(pool._free_or_hopeless, 10)
+        assert pool._changed.wait_for(lambda: pool._ports[0].state.value == "idle", 10)
     return pool.execute("next")
 
 
