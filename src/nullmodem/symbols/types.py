@@ -90,10 +90,7 @@ class TypeInfo:
         return {enumerator.name: enumerator.value for enumerator in enumerators}
 
     def function_address(self, name: str, file: str) -> int | None:
-        """Address of the function ``name`` defined in the source file ``file``, or None.
-
-        The link-time address when the types were opened from a file, the run-time one in a program of a running kernel.
-        """
+        """Link-time address of the function ``name`` defined in the source file ``file``, or None."""
         try:
             address = self._program.function(name, file).address_
         except LookupError:
