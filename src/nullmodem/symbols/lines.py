@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The line table of one .ko: which source line is at a place, and where a source line is.
+
+A whole vmlinux is not read this way: its eight million rows would take a minute. drgn answers for an address in it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import SymbolError
+from nullmodem.symbols.elf import SHN_LORESERVE, ElfFile
+from nullmodem.symbols.line_program import LineProgramError, LineSections, Relocated, Row, decode
+
+if TYPE_CHECKING:
+    from nullmodem.symbols.module_file import ModuleFile, ModuleSymbol
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourceLine:
+    """A line of source: ``file`` as the compiler was told, made absolute where it says from where."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """``offset`` bytes into section number ``section`` (its index in the .ko's header table)."""
+
+    section: int
+    offset: int
+
+
+class LineTable:
+    """The lines of one module, read once: some 30 ms for a small one."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+
+    @classmethod
+    def of_module(cls, file: ModuleFile) -> LineTable:
+        """Read the lines of ``file``. Raises SymbolError when it has no debug info, or broken one, or was replaced."""
+        with ElfFile.open(file.path) as elf:
+            file.check_unchanged(elf)
+            line = elf.section(".debug_line")
+            if line is None:
+                msg = f"{file.path} has no debug info, so its source lines are not known"
+                raise SymbolError(
+                    msg, hint="build the module against a kernel with CONFIG_DEBUG_INFO, and do not strip it"
+                )
+            sections = LineSections(
+                elf.data(line), _bytes(elf, ".debug_line_str"), _bytes(elf, ".debug_str"), _relocations(elf)
+            )
+            try:
+                return cls(list(decode(sections)))
+            except LineProgramError as error:
+                raise elf.broken(f"its line table: {error}") from error
+
+    def line_at(self, place: Place) -> SourceLine | None:
+        """The source line of the code at ``place``, or None.
+
+        Several rows may be for one address: the last one counts, one that begins a statement before others, as in gdb.
+        """
+        rows = self._by_section.get(place.section, [])
+        position = bisect_right(rows, place.offset, key=lambda row: row.offset) - 1
+        if position < 0 or rows[position].end:
+            return None
+        best = rows[position]
+        while not best.statement and position > 0 and rows[position - 1].offset == best.offset:
+            position -= 1
+            if rows[position].statement and not rows[position].end:
+                best = rows[position]
+        return SourceLine(best.file, best.line)
+
+    def places(self, file: str, line: int) -> tuple[Place, ...]:
+        """Where the code of a line begins, one place for each run of it; empty when the line has no code.
+
+        ``file`` may be a path's last parts: "simple.c" and "drivers/simple.c" both name "/src/drivers/simple.c".
+        """
+        wanted = "/" + file.lstrip("/")
+        found = set()
+        for section, rows in self._by_section.items():
+            inside = False
+            for row in rows:
+                matches = not row.end and row.line == line and ("/" + row.file).endswith(wanted)
+                if matches and row.statement and not inside:
+                    found.add(Place(section, row.offset))
+                inside = matches
+        return tuple(sorted(found))
+
+    def line_of(self, function: ModuleSymbol) -> SourceLine | None:
+        """Where a function's source begins, or None without debug info for it."""
+        return self.line_at(Place(function.section_index, function.offset))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every source file that code comes from."""
+        return tuple(sorted({row.file for row in self._rows if not row.end}))
+
+    @cached_property
+    def _by_section(self) -> dict[int, list[Row]]:
+        """Rows of each section by offset. Where a sequence ends and another begins, the beginning counts."""
+        sections: dict[int, list[Row]] = {}
+        for row in self._rows:
+            sections.setdefault(row.section, []).append(row)
+        for rows in sections.values():
+            rows.sort(key=lambda row: (row.offset, not row.end))
+        return sections
+
+
+def _bytes(elf: ElfFile, name: str) -> bytes:
+    section = elf.section(name)
+    return b"" if section is None else elf.data(section)
+
+
+def _relocations(elf: ElfFile) -> dict[int, Relocated]:
+    line = elf.section(".debug_line")
+    assert line is not None
+    symbols = list(elf.symbols())
+    found = {}
+    for offset, _type, index, addend in elf.relocations(line):
+        if index >= len(symbols):
+            raise elf.broken(f"a relocation names symbol {index} of {len(symbols)}")
+        symbol = symbols[index]
+        if symbol.section < SHN_LORESERVE:
+            found[offset] = Relocated(symbol.section, symbol.value + addend)
+    return found
