@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from support.gdb import Gdb, debian, wheel
 
 from nullmodem.api.boot import BootOptions, boot
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.kbuild import ensure_kernel
 from nullmodem.session.model import State
+from support.gdb import Gdb, debian, wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

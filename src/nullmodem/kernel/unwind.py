@@ -7,7 +7,7 @@ there to the code that was running, for the kernel's entry assembly has no CFI; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import drgn
@@ -45,10 +45,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class InterruptedFrame:
-    """Registers of the code that a break-in interrupted, by gdb's names; ``user`` when that is user code."""
+    """Registers of the code that a break-in interrupted, by gdb's names; ``user`` when that is user code.
+
+    ``pcs`` are where this code and its callers stand, up to the next thing that was interrupted.
+    """
 
     registers: Mapping[str, int]
     user: bool
+    pcs: tuple[int, ...] = ()
 
 
 def backtrace(program: KernelProgram, registers: Mapping[str, int], limit: int = MAX_FRAMES) -> tuple[Frame, ...]:
@@ -61,24 +65,41 @@ def backtrace(program: KernelProgram, registers: Mapping[str, int], limit: int =
 
 
 def interrupted_frame(program: KernelProgram, registers: Mapping[str, int]) -> InterruptedFrame | None:
-    """What ran on the CPU that a break-in stopped, if ``registers`` are those of kgdb's own breakpoint; else None.
+    """What ran on the CPU that a break-in stopped: the first of `interrupted_frames`, or None."""
+    return next(iter(interrupted_frames(program, registers)), None)
 
-    None too when no interrupt lies between, as for a stop asked for through /proc/sysrq-trigger. Raises KernelDataError
-    when the stack cannot be followed.
+
+def interrupted_frames(program: KernelProgram, registers: Mapping[str, int]) -> tuple[InterruptedFrame, ...]:
+    """Everything a break-in interrupted, innermost first, if ``registers`` are those of kgdb's own breakpoint.
+
+    More than one when the break-in met an interrupt handler that had itself interrupted something: a processor that
+    loops in a module is often met in the timer's soft interrupt. Empty when no interrupt lies between, as for a stop
+    asked for through /proc/sysrq-trigger. Raises KernelDataError when the stack cannot be followed.
     """
     if not is_break_in(program, registers):
-        return None
+        return ()
     frames = iter(_trace(program, registers))
-    below = next((frame for frame in frames if not frame.interrupted), None)  # past kgdb's breakpoint itself
-    found = next((frame for frame in frames if frame.interrupted), None)
-    if below is None or found is None:
-        return None
-    values = found.registers()
+    for frame in frames:  # past kgdb's breakpoint itself
+        if not frame.interrupted:
+            break
+    found: list[InterruptedFrame] = []
+    for frame in frames:
+        if frame.interrupted:
+            values = _registers(program, frame)
+            if values is None:
+                break
+            found.append(InterruptedFrame(values, program.processor.is_user(values), (frame.pc,)))
+        elif found:
+            found[-1] = replace(found[-1], pcs=(*found[-1].pcs, frame.pc))
+    return tuple(found)
+
+
+def _registers(program: KernelProgram, frame: drgn.StackFrame) -> dict[str, int] | None:
+    values = frame.registers()
     unwound = program.processor.unwound
     result = {name: values[theirs] for name, theirs in unwound.items() if theirs in values}
-    if program.processor.pc not in result or program.processor.sp not in result:
-        return None
-    return InterruptedFrame(result, program.processor.is_user(result))
+    complete = program.processor.pc in result and program.processor.sp in result
+    return result if complete else None
 
 
 def is_break_in(program: KernelProgram, registers: Mapping[str, int]) -> bool:

@@ -44,6 +44,7 @@ class StopCache:
 
     def __init__(self, fetch: Callable[[int, int], bytes], *, limit: int, ahead: int = LINE) -> None:
         self._fetch = fetch
+        self._limit = limit
         self._run = limit // LINE
         self._ahead = min(max(1, ahead // LINE), self._run)
         self._lines: dict[int, bytes] = {}
@@ -65,15 +66,17 @@ class StopCache:
             return b""
         if address < 0 or address + length > ADDRESS_LIMIT:
             raise MemoryFault(address, length)
+        self._served += length
         bases = range(address // LINE * LINE, address + length, LINE)
-        if all(base in self._lines for base in bases):
-            self._hits += 1
-        else:
+        if not all(base in self._lines for base in bases):
             self._misses += 1
+            if length > LINE and -(-length // self._limit) < sum(1 for _run in self._runs(bases)):
+                return self._read_exactly(address, length)
             self._fill(bases)
             if not all(base in self._lines for base in bases):
                 raise MemoryFault(address, length)
-        self._served += length
+        else:
+            self._hits += 1
         start = address - bases[0]
         return b"".join(self._lines[base] for base in bases)[start : start + length]
 
@@ -86,6 +89,19 @@ class StopCache:
             start, end = max(address, base), min(address + len(data), base + LINE)
             patched = line[: start - base] + data[start - address : end - address] + line[end - base :]
             self._lines[base] = patched
+
+    def _read_exactly(self, address: int, length: int) -> bytes:
+        """Read what whole lines would need one more packet for; the lines that lie within it are kept."""
+        if any(base in self._faults for base in range(address // LINE * LINE, address + length, LINE)):
+            raise MemoryFault(address, length)
+        data = b""
+        while len(data) < length:
+            data += self._fetch(address + len(data), min(self._limit, length - len(data)))
+        lead = -address % LINE
+        whole = (length - lead) // LINE * LINE
+        self._store(address + lead, data[lead : lead + whole])
+        self._fetched += length - whole
+        return data
 
     def _fill(self, bases: range) -> None:
         """Read the missing lines, neighbours merged; stops at the first page that cannot be read."""

@@ -14,16 +14,18 @@ from nullmodem.errors import (
     NullmodemError,
     RemoteProtocolError,
     StateError,
+    SymbolError,
     WireClosed,
 )
 from nullmodem.kernel.hooks import ModuleState
+from nullmodem.kernel.program import KernelProgram, MappedModule
+from nullmodem.kernel.unwind import interrupted_frames
 from nullmodem.rsp.replies import Exited
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.barrier import Barrier
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.clients import Attached, Clients
 from nullmodem.session.hooks import Hook, HookPoint
-from nullmodem.session.interrupted import interrupted_registers
 from nullmodem.session.model import (
     Lost,
     Module,
@@ -331,6 +333,7 @@ class Session:
         if reply.thread is None:
             msg = "the stub reported a stop without a thread"
             raise RemoteProtocolError(msg)
+        self.world.threads.new_stop()
         self.runner.arrived(reply)
 
     def on_leaving(self) -> None:
@@ -420,15 +423,37 @@ class Session:
     # -- showing -------------------------------------------------------------------------------------------------
 
     def _explain_break_in(self) -> bool:
-        """After a break-in, show the interrupted code instead of the debugger's own entry path."""
+        """After a break-in, show the interrupted code instead of the debugger's own entry path.
+
+        gdb cannot unwind from there: the kernel's entry code has no call frame information. drgn does it with ORC.
+        """
         own = self.target.own
         if not self.world.kernel.in_break_function(own.pc):
             return False
-        found = interrupted_registers(self.files.vmlinux, self.world.kernel, self.target)
-        if found is None:
+        try:
+            frames = interrupted_frames(self._program(), own.as_dict())
+        except (KernelDataError, MemoryFault, SymbolError) as error:
+            self.say(f"where the break-in met the processor cannot be told: {error}")
             return False
-        self.target.show_interrupted(own.replace(found))
+        if not frames:
+            return False
+        # The serial interrupt is often taken on top of a timer's. Who interrupts a module means the module.
+        modules = self.world.modules
+        found = next((frame for frame in frames if any(modules.containing(pc) for pc in frame.pcs)), frames[0])
+        if found.user:
+            self.say("the processor was running user code; what is shown is the kernel's own path into the debugger")
+        else:
+            self.target.show_interrupted(own.replace(found.registers))
         return True
+
+    def _program(self) -> KernelProgram:
+        """drgn's view of the kernel, with the modules there are now."""
+        self.world.program.set_modules(
+            MappedModule(module.loaded, module.instance, module.sections)
+            for module in self.world.modules.all
+            if module.instance is not None
+        )
+        return self.world.program
 
     def _visible(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> None:
         self._interrupt_wanted = False

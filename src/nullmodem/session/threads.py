@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import KernelDataError, MemoryFault
-from nullmodem.kernel.tasks import TaskReader, sleeping_registers
+from nullmodem.kernel.tasks import Task, TaskReader
 from nullmodem.session.model import Thread
 
 if TYPE_CHECKING:
@@ -37,67 +37,63 @@ def stub_id(public: int) -> int:
 
 
 class ThreadView:
-    """The threads of the present stop."""
+    """The threads of the present stop. `new_stop` must be called at each."""
 
     def __init__(self, stub: KgdbStub, target: StoppedTarget, kernel: KernelView) -> None:
         self._stub = stub
         self._target = target
         self._kernel_active = kernel.address("kgdb_active")
         self._tasks = TaskReader(kernel.types, kernel.vmlinux, kernel.slide)
-        self._processors = sum(thread <= _SHADOW_BASE for thread in stub.threads(first_page=True))
+        shadows = (thread for thread in stub.threads(first_page=True) if thread <= _SHADOW_BASE)
+        self._processors = tuple(sorted(_SHADOW_BASE - shadow for shadow in shadows))
+        self._running: dict[int, Task] | None = None
+        self._all: tuple[Task, ...] | None = None
         self.show_all = False
 
     @property
     def processors(self) -> int:
         """How many processors are online."""
-        return self._processors
+        return len(self._processors)
+
+    def new_stop(self) -> None:
+        """What was read of tasks holds no longer."""
+        self._running = self._all = None
 
     def current_processor(self) -> int | None:
         """The one that stopped the others; None when the kernel does not say."""
-        if self._processors == 1:
-            return 0
+        if len(self._processors) == 1:
+            return self._processors[0]
         if self._kernel_active is None:
             return None
         try:
             number = int.from_bytes(self._target.read(self._kernel_active, 4), "little", signed=True)
         except MemoryFault:
             return None
-        return number if 0 <= number < self._processors else None
+        return number if number in self._processors else None
 
     def list(self, *, names: bool) -> tuple[Thread, ...]:
-        """The threads to show; ``names`` costs a few reads a processor, what it runs costs nothing to leave out."""
+        """The threads to show. ``names`` costs a few reads for each processor."""
         here = self.current_processor()
+        running = self._on_processors() if names or self.show_all else {}
         assert self._target.thread is not None
-        current = self._target.thread
-        threads = [self._describe(public_id(current), here, names=names)]
+        current = public_id(self._target.thread)
+        threads = [_thread(current, here, running)]
         threads += [
-            self._describe(PROCESSOR_BASE + number, number, names=names)
-            for number in range(self._processors)
-            if number != here and PROCESSOR_BASE + number != threads[0].id
+            _thread(PROCESSOR_BASE + number, number, running)
+            for number in self._processors
+            if number != here and PROCESSOR_BASE + number != current
         ]
         if self.show_all:
-            shown = {thread.pid for thread in threads} | {thread.id for thread in threads}
-            threads += [
-                Thread(task.pid, task.name, None, task.pid)
-                for task in self._tasks.walk(self._target)
-                if task.pid not in shown and task.pid != 0
-            ]
+            shown = {task.pid for task in running.values()}
+            threads += [Thread(t.pid, t.comm, None, t.pid) for t in self._every_task() if t.pid not in shown]
         return tuple(threads)
 
-    def _describe(self, public: int, cpu: int | None, *, names: bool) -> Thread:
-        if not (names or self.show_all) or cpu is None:
-            return Thread(public, "", cpu)
-        try:
-            task = self._tasks.current(self._target, cpu)
-        except (KernelDataError, MemoryFault):
-            return Thread(public, "", cpu)
-        return Thread(public, task.name, cpu, task.pid)
-
     def registers(self, public: int | None) -> Registers:
-        """Registers of a thread, those of a sleeping task rebuilt from its stack.
+        """Registers of a thread; those of a sleeping task are rebuilt from what it saved when it went to sleep.
 
         Raises:
             LocalProtocolError: the stub has no such thread.
+            KernelDataError: the task's saved registers make no sense.
         """
         if public is None or public == public_id(self._target.thread or 0):
             return self._target.registers
@@ -106,12 +102,34 @@ class ThreadView:
             self._stub.threads()
         registers = self._target.thread_registers(wanted)
         if registers.pc == 0:
-            # A task that runs nowhere: the stub knows its stack pointer only (sleeping_thread_to_gdb_regs).
-            return registers.replace(sleeping_registers(self._target, self._tasks.types, registers.sp))
+            # The stub knows no more of a task that runs nowhere than its stack pointer (sleeping_thread_to_gdb_regs).
+            task = next((task for task in self._every_task() if task.pid == public), None)
+            if task is not None:
+                return registers.replace(self._tasks.sleeping_registers(self._target, task))
         return registers
 
     def exists(self, public: int) -> bool:
         """Whether clients may still speak of this thread."""
         if public >= PROCESSOR_BASE:
-            return public - PROCESSOR_BASE < self._processors
-        return public == self._target.thread or (self.show_all and public in self._stub.threads())
+            return public - PROCESSOR_BASE in self._processors
+        if public == self._target.thread:
+            return True
+        return self.show_all and any(task.pid == public for task in self._every_task())
+
+    def _on_processors(self) -> dict[int, Task]:
+        if self._running is None:
+            try:
+                self._running = self._tasks.current(self._target)
+            except (KernelDataError, MemoryFault):
+                self._running = {}  # the list is as useful without names
+        return self._running
+
+    def _every_task(self) -> tuple[Task, ...]:
+        if self._all is None:
+            self._all = tuple(self._tasks.walk(self._target))
+        return self._all
+
+
+def _thread(public: int, cpu: int | None, running: dict[int, Task]) -> Thread:
+    task = running.get(cpu) if cpu is not None else None
+    return Thread(public, task.comm, cpu, task.pid) if task else Thread(public, "", cpu)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from nullmodem.kernel.hooks import ModuleHooks, find_hooks
 from nullmodem.kernel.slide import find_slide
 from nullmodem.symbols.ranges import AddressRange
-from nullmodem.symbols.vmlinux import Vmlinux
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nullmodem.kernel.memory import Memory
     from nullmodem.symbols.types import TypeInfo
+    from nullmodem.symbols.vmlinux import Vmlinux
 
 BREAK_FUNCTIONS = ("kgdb_breakpoint",)
 """Where the kernel executes a trap of its own to enter the debugger (kernel/debug/debug_core.c)."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nullmodem.kernel.modules import ModuleReader
+from nullmodem.kernel.program import KernelProgram
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.hooks import Hook, HookPoint, place
@@ -38,6 +39,7 @@ class World:
     """What is known of one boot of the target. ``hooks`` are by run-time address."""
 
     kernel: KernelView
+    program: KernelProgram
     modules: ModuleTable
     threads: ThreadView
     hooks: dict[int, Hook]
@@ -58,7 +60,8 @@ def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: F
     hooks = {hook.address: hook for hook in _place(stub, target, kernel)}
     length = stub.arch.breakpoint_length
     table.keep(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in hooks)
-    return World(kernel, modules, ThreadView(stub, target, kernel), hooks)
+    program = KernelProgram(files.vmlinux, kernel.slide, target)
+    return World(kernel, program, modules, ThreadView(stub, target, kernel), hooks)
 
 
 def _place(stub: KgdbStub, target: StoppedTarget, kernel: KernelView) -> tuple[Hook, ...]:

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ctrl-C: the target stops, and gdb stands where the processor was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+
+SPIN = "echo 30 > /sys/module/spinner/parameters/spin"
+
+
+def test_ctrl_c_in_a_looping_module_lands_in_the_loop_and_stepping_goes_on_from_there(bench: Bench) -> None:
+    bench.build("spinner")
+    bench.machine.load("spinner").wait()
+    gdb = bench.gdb()
+    spin = bench.start(gdb, SPIN)
+    bench.machine.target.wait_console("looping on CPU 0", 30)
+    gdb.interrupt()
+    said = gdb.wait()
+    assert "received signal SIGINT" in said
+    assert "spinner_loop" in said
+    assert "spinner.c:" in said
+    locals_ = gdb("info locals")
+    assert "checksum = " in locals_
+    assert "round = " in locals_
+    assert "limit = " in locals_
+    frames = gdb("bt")
+    assert "spinner_run (" in frames
+    assert "kgdb" not in frames
+    gdb("next")
+    assert "spinner_loop" in gdb("frame")
+    before = int(gdb("print round").split("=")[1])
+    for _ in range(8):
+        gdb("next")
+    assert int(gdb("print round").split("=")[1]) > before
+    gdb("stepi")
+    assert "spinner_loop" in gdb("frame")
+    gdb("set var stop = 1")
+    assert "Value returned is" in gdb("finish")
+    assert "spinner_run" in gdb("frame")
+    bench.finish(gdb, spin)
