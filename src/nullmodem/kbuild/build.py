@@ -9,7 +9,6 @@ import os
 import platform
 import re
 import resource
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,12 +19,12 @@ from nullmodem.kbuild.kconfig import explain_lost
 from nullmodem.kbuild.kernel import RECORD_FORMAT, Kernel, cached_kernel, find_kernel, list_kernels
 from nullmodem.kbuild.make import run_make
 from nullmodem.kbuild.progress import (
-    BuildProfile,
+    BuildSize,
     Forecast,
     ProgressCallback,
     Stage,
-    closest_profile,
-    packaged_profile,
+    expected_size,
+    measured_build,
     silent,
 )
 from nullmodem.kbuild.settings import (
@@ -41,6 +40,7 @@ from nullmodem.kbuild.settings import (
 from nullmodem.kbuild.source import (
     DEBIAN_VERSIONS,
     DEFAULT_VERSION,
+    UNPACKED_BYTES,
     Source,
     debian_source,
     directory_source,
@@ -150,6 +150,7 @@ def build_kernel(request: KernelRequest, progress: ProgressCallback = silent, jo
     if kernel := cached_kernel(directory):
         return kernel
     require_tools()
+    cache.require_space(directory.parent, BUILT_BYTES + (0 if request.source.ready else UNPACKED_BYTES))
     build = _Build(request, key, directory, progress, jobs or len(os.sched_getaffinity(0)))
     build.unpack()
     return build.run()
@@ -157,7 +158,8 @@ def build_kernel(request: KernelRequest, progress: ProgressCallback = silent, jo
 
 def _release_suffix(name: str) -> tuple[Requirement, ...]:
     """`uname -r` ends in the kernel's name, so that a module built for another one is refused by its version magic."""
-    suffix = "-nullmodem" if name in DEBIAN_VERSIONS else f"-nullmodem-{name}"
+    version = next((version for version in DEBIAN_VERSIONS if name in {version, version + _KDB_SUFFIX}), None)
+    suffix = f"-nullmodem-{name}" if version is None else f"-nullmodem{name.removeprefix(version)}"
     return parse_fragment(f'CONFIG_LOCALVERSION="{suffix}"\n# CONFIG_LOCALVERSION_AUTO is not set\n', "nullmodem")
 
 
@@ -176,7 +178,7 @@ class _Build:
         self._records = [
             record for kernel in list_kernels() if (record := cache.read_record(kernel.build_tree / cache.RECORD))
         ]
-        compile_seconds = closest_profile(packaged_profile().options, self._records).cpu_seconds / jobs
+        compile_seconds = expected_size(measured_build().size.options, self._records).cpu_seconds / jobs
         plan = {
             Stage.CONFIGURING: _CONFIGURE_SECONDS,
             Stage.COMPILING: compile_seconds,
@@ -201,13 +203,12 @@ class _Build:
             if kernel := cached_kernel(self._directory):
                 return kernel
             cache.remove(self._directory)  # what a killed build left
-            cache.require_space(self._directory.parent, BUILT_BYTES)
             try:
                 with cache.explained(f"cannot build in {self._directory}"):
                     self._directory.mkdir()
                     config = self._configure(fd)
-                    profile = self._compile(fd, config)
-                    self._publish(fd, profile)
+                    size = self._compile(fd, config)
+                    self._publish(fd, size)
             except BaseException:
                 cache.remove(self._directory)
                 raise
@@ -256,23 +257,22 @@ class _Build:
             )
         return config
 
-    def _compile(self, lock_fd: int, config: Mapping[str, str]) -> BuildProfile:
+    def _compile(self, lock_fd: int, config: Mapping[str, str]) -> BuildSize:
         options = sum(value in {"y", "m"} for value in config.values())
-        profile = closest_profile(options, self._records)
-        expected_steps = profile.steps * options / profile.options
-        self._forecast.begin(Stage.COMPILING, profile.cpu_seconds * options / profile.options / self._jobs)
-        started = time.monotonic()
+        expected = expected_size(options, self._records)
+        self._forecast.begin(Stage.COMPILING, expected.cpu_seconds / self._jobs)
         used = _cpu_seconds()
-        times: list[float] = []
+        steps = 0
 
         def step(what: str) -> None:
-            times.append(time.monotonic() - started)
-            self._forecast.advance(profile.time_fraction(min(1.0, len(times) / expected_steps)), what)
+            nonlocal steps
+            steps += 1
+            self._forecast.advance(measured_build().time_fraction(steps / expected.steps), what)
 
         self._make(lock_fd, f"-j{self._jobs}", on_step=step)
-        return BuildProfile.measured(options, times, time.monotonic() - started, _cpu_seconds() - used)
+        return BuildSize(options, steps, round(_cpu_seconds() - used, 1))
 
-    def _publish(self, lock_fd: int, profile: BuildProfile) -> None:
+    def _publish(self, lock_fd: int, size: BuildSize) -> None:
         self._forecast.begin(Stage.FINISHING)
         record = {
             "format": RECORD_FORMAT,
@@ -282,7 +282,7 @@ class _Build:
             "image": self._make(lock_fd, "-s", "image_name").strip(),
             "source": str(self._source.directory),
             "toolchain": toolchain(),
-            **profile.as_record(),
+            **size.as_record(),
         }
         _remove_objects(self._directory)
         os.sync()  # the record must not outlive, over a power failure, the files it vouches for

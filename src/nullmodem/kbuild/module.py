@@ -27,7 +27,7 @@ _UNUSABLE: Final = re.compile(r"""[\s:;#$%"'`\\*?\[\](){}<>|&!]""")
 
 # What a kernel's own configuration takes from its modules' debug information, and the flags that give it back.
 _DEBUG_FLAGS: Final = {
-    "DEBUG_INFO_REDUCED": ("-fvar-tracking", "-femit-struct-debug-detailed=all"),
+    "DEBUG_INFO_REDUCED": ("-fvar-tracking", "-femit-struct-debug-detailed=any"),
     "DEBUG_INFO_SPLIT": ("-gno-split-dwarf",),
 }
 

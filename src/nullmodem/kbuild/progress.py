@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a kernel build is and how long it will still take, honestly.
 
-`make` prints a line per step. How many there will be, and how the time is spread over them (the last steps, the links,
-take much of it), is known from an earlier build: one of this machine if the cache holds one, else the one measured for
-the package (``data/profile.json``). The time left is at first what that build took, and becomes what this one's own
-pace says as evidence comes in.
+`make` prints a line per step. How many there will be and how much work they are is known from an earlier build: one of
+this machine if the cache holds one, else the one measured for the package. How the time is spread over the steps (some
+are compilations, some only lists of files, the last ones link it all) is known from that measured one. The time left
+is at first what the earlier build took, and becomes what this one's own pace says as evidence comes in.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-_CURVE_POINTS: Final = 40
 _TRUSTED_FRACTION: Final = 0.15  # after this much of a stage its own pace alone predicts the rest
 _NEVER_DONE: Final = 0.995  # a build that outgrows its prediction waits here instead of claiming to be done
 
@@ -51,64 +51,66 @@ ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
-class BuildProfile:
-    """What one compilation took: ``options`` set to y or m, make's ``steps``, ``cpu_seconds``, and ``curve``: the
-    fraction of the time gone by at equally spaced fractions of the steps, the last one 1.
-    """
+class BuildSize:
+    """What one compilation took: ``options`` set to y or m, the ``steps`` make reported, ``cpu_seconds`` in all."""
 
     options: int
     steps: int
     cpu_seconds: float
-    curve: tuple[float, ...]
-
-    @classmethod
-    def measured(cls, options: int, times: Sequence[float], wall: float, cpu_seconds: float) -> BuildProfile:
-        """The profile of a build that took ``wall`` seconds and reported its steps at ``times`` since its start."""
-        marks = [min(len(times) - 1, round(n * len(times) / _CURVE_POINTS)) for n in range(1, _CURVE_POINTS)]
-        curve = [round(times[mark] / wall, 4) for mark in marks] if times else [1.0]
-        return cls(options, len(times), round(cpu_seconds, 1), (*curve, 1.0))
 
     @classmethod
     def from_record(cls, record: object) -> Self | None:
-        """The profile in a JSON record, or None when it is not one."""
+        """The size in a JSON record, or None when there is none in it or it makes no sense."""
         match record:
             case {
                 "options": int(options),
                 "steps": int(steps),
                 "cpu_seconds": float(cpu_seconds) | int(cpu_seconds),
-                "curve": [*curve],
-            } if min(options, steps, cpu_seconds) > 0 and _is_curve(curve):
-                return cls(options, steps, float(cpu_seconds), tuple(curve))
+            } if min(options, steps) > 0 and 0 < cpu_seconds < math.inf:
+                return cls(options, steps, float(cpu_seconds))
         return None
 
     def as_record(self) -> dict[str, object]:
         return asdict(self)
 
+    def scaled(self, options: int) -> BuildSize:
+        """The size expected of a build with another number of options set."""
+        ratio = options / self.options
+        return BuildSize(options, max(1, round(self.steps * ratio)), self.cpu_seconds * ratio)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredBuild:
+    """The build measured for the package: its size, and at equally spaced fractions of its steps the fraction of its
+    CPU time that was used, the last one 1. CPU time, because it does not depend on what else the machine was doing.
+    """
+
+    size: BuildSize
+    curve: tuple[float, ...]
+
     def time_fraction(self, step_fraction: float) -> float:
         """The fraction of the time that has gone by after ``step_fraction`` (0 to 1) of the steps."""
-        position = step_fraction * len(self.curve)
+        position = min(max(step_fraction, 0.0), 1.0) * len(self.curve)
         index = min(int(position), len(self.curve) - 1)
         before = self.curve[index - 1] if index else 0.0
         return before + (self.curve[index] - before) * min(1.0, position - index)
 
 
-def _is_curve(values: Sequence[object]) -> bool:
-    numbers = [value for value in values if isinstance(value, (int, float)) and math.isfinite(value)]
-    return len(numbers) == len(values) > 0 and numbers == sorted(numbers) and numbers[0] >= 0 and numbers[-1] == 1
-
-
-def packaged_profile() -> BuildProfile:
-    """The build measured for the package: the default fragment on 6.1."""
+@cache
+def measured_build() -> MeasuredBuild:
+    """The default fragment on 6.1, as measured for ``data/profile.json``."""
     file = resources.files("nullmodem.kbuild") / "data" / "profile.json"
-    profile = BuildProfile.from_record(json.loads(file.read_text(encoding="utf-8")))
-    assert profile is not None
-    return profile
+    record = json.loads(file.read_text(encoding="utf-8"))
+    size = BuildSize.from_record(record)
+    assert size is not None
+    return MeasuredBuild(size, tuple(record["curve"]))
 
 
-def closest_profile(options: int, records: Sequence[Mapping[str, object]]) -> BuildProfile:
-    """The profile to predict a build with ``options`` from: the recorded one of the most similar size, else ours."""
-    known = [profile for record in records if (profile := BuildProfile.from_record(record)) is not None]
-    return min(known or [packaged_profile()], key=lambda profile: abs(math.log(profile.options / max(1, options))))
+def expected_size(options: int, records: Iterable[object]) -> BuildSize:
+    """The size to expect of a build with ``options`` set: scaled from the recorded one most like it, else from ours."""
+    known = [size for record in records if (size := BuildSize.from_record(record)) is not None]
+    closest = min(known or [measured_build().size], key=lambda size: abs(math.log(size.options / max(1, options))))
+    return closest.scaled(max(1, options))
 
 
 class Forecast:

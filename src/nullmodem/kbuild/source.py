@@ -83,7 +83,6 @@ def unpack(source: Source, lock_fd: int, advance: Callable[[float], None]) -> No
     assert source.archive is not None
     partial = source.directory.with_name(f"{source.directory.name}.partial")
     cache.remove(partial)
-    cache.require_space(cache.directory("sources"), UNPACKED_BYTES)
     with cache.explained(f"cannot unpack {source.archive}"):
         partial.mkdir()
         try:

@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nullmodem.kbuild.progress import BuildProfile, Forecast, Progress, Stage, closest_profile, packaged_profile
-
-_STEADY = BuildProfile(options=100, steps=1000, cpu_seconds=200.0, curve=(0.25, 0.5, 0.75, 1.0))
+from nullmodem.kbuild.progress import BuildSize, Forecast, MeasuredBuild, Progress, Stage, expected_size, measured_build
 
 
 class Clock:
@@ -29,47 +27,50 @@ def forecast(plan: dict[Stage, float]) -> tuple[Forecast, Clock, list[Progress]]
     return Forecast(plan, reports.append, clock), clock, reports
 
 
-def test_the_packaged_profile_is_one() -> None:
-    profile = packaged_profile()
-    assert profile.steps > 1000
-    assert 100 < profile.cpu_seconds < 2000
-    assert len(profile.curve) > 10
+def test_the_measured_build_makes_sense() -> None:
+    measured = measured_build()
+    assert measured.size.steps > 1000
+    assert 100 < measured.size.cpu_seconds < 2000
+    assert len(measured.curve) > 10
+    assert measured.curve[-1] == 1.0
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
 def test_time_never_runs_backwards_and_ends_at_one(fractions: list[float]) -> None:
-    profile = packaged_profile()
-    times = [profile.time_fraction(fraction) for fraction in sorted(fractions)]
+    times = [measured_build().time_fraction(fraction) for fraction in sorted(fractions)]
     assert all(earlier <= later for earlier, later in pairwise(times))
-    assert profile.time_fraction(0) == 0
-    assert profile.time_fraction(1) == 1
+    assert measured_build().time_fraction(0) == 0
+    assert measured_build().time_fraction(1) == measured_build().time_fraction(1.5) == 1
 
 
-@given(st.lists(st.floats(0, 100), max_size=300))
-def test_a_measured_build_is_a_profile_that_reads_back(times: list[float]) -> None:
-    times = sorted(times)
-    profile = BuildProfile.measured(650, times, wall=100.0, cpu_seconds=180.0)
-    assert profile.curve[-1] == 1.0
-    if times:
-        assert BuildProfile.from_record(profile.as_record() | {"curve": list(profile.curve)}) == profile
+def test_a_steady_build_is_a_straight_line() -> None:
+    steady = MeasuredBuild(BuildSize(1, 1, 1.0), (0.25, 0.5, 0.75, 1.0))
+    assert [steady.time_fraction(n / 10) for n in (1, 5, 9)] == pytest.approx([0.1, 0.5, 0.9])
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6), st.floats(0.1, 10**6))
+def test_a_size_reads_back_as_it_was_recorded(options: int, steps: int, seconds: float) -> None:
+    size = BuildSize(options, steps, seconds)
+    assert BuildSize.from_record(size.as_record()) == size
+    assert BuildSize.from_record({"name": "6.1"} | size.as_record()) == size
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"options": 0}, {"steps": "many"}, {"cpu_seconds": -1}, {"curve": []}, {"curve": [0.5, 0.2, 1]},
-     {"curve": [0.5]}, {"curve": [float("nan"), 1.0]}, {"curve": ["x", 1.0]}, {"curve": [-1, 1]}],
+    [{"options": 0}, {"steps": "many"}, {"steps": -1}, {"cpu_seconds": -1}, {"cpu_seconds": 0},
+     {"cpu_seconds": float("nan")}, {"cpu_seconds": float("inf")}, {"cpu_seconds": None}],
 )  # fmt: skip
-def test_a_record_that_makes_no_sense_is_no_profile(change: dict[str, object]) -> None:
-    record = {"options": 1, "steps": 1, "cpu_seconds": 1.0, "curve": [0.5, 1]}
-    assert BuildProfile.from_record(record) is not None
-    assert BuildProfile.from_record(record | change) is None
-    assert closest_profile(650, [record | change]) == packaged_profile()
+def test_a_record_that_makes_no_sense_is_not_used(change: dict[str, object]) -> None:
+    record = {"options": 650, "steps": 1, "cpu_seconds": 1}
+    assert BuildSize.from_record(record) == BuildSize(650, 1, 1.0)
+    assert BuildSize.from_record(record | change) is None
+    assert expected_size(measured_build().size.options, [record | change]) == measured_build().size
 
 
-def test_a_build_is_predicted_from_the_recorded_one_of_similar_size() -> None:
-    small, large = ({"options": n, "steps": n, "cpu_seconds": n, "curve": [1]} for n in (100, 5000))
-    assert closest_profile(4000, [small, large]).options == 5000
-    assert closest_profile(90, [small, large]).options == 100
+def test_a_build_is_predicted_from_the_recorded_one_most_like_it() -> None:
+    small, large = ({"options": n, "steps": 10 * n, "cpu_seconds": n} for n in (100, 5000))
+    assert expected_size(4000, [small, large]) == BuildSize(4000, 40000, 4000.0)
+    assert expected_size(50, [small, large]) == BuildSize(50, 500, 50.0)
 
 
 def test_at_first_the_plan_says_how_long_it_takes() -> None:
@@ -118,7 +119,3 @@ def test_a_report_is_never_done_nor_negative(events: list[tuple[float, float]]) 
         clock.now += seconds
         job.advance(fraction)
     assert all(0 <= report.fraction < 1 and report.seconds_left >= 0 for report in reports)
-
-
-def test_a_steady_profile_is_a_straight_line() -> None:
-    assert [_STEADY.time_fraction(n / 10) for n in (1, 5, 9)] == pytest.approx([0.1, 0.5, 0.9])
