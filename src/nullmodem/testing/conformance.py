@@ -2,8 +2,8 @@
 """What kgdb on x86-64 answers, as checks for whatever claims to be it: the fake stub, and every real kernel.
 
 Each check takes a ``StoppedStub`` and raises ``AssertionError`` when it is not as stated. The target must be stopped,
-and past the point of its boot where the kernel makes its text read-only; it is left stopped, with no breakpoints, and
-nothing in it is changed but for a moment. ``CHECKS`` lists them all; run each on a stub that has been asked ``?`` before.
+and past the point of its boot where the kernel makes its text read-only. It is left stopped, with no breakpoints, and
+nothing in it is changed but for a moment. ``CHECKS`` lists them all; run each on a stub that was asked ``?`` before.
 """
 
 from __future__ import annotations
