@@ -59,7 +59,7 @@ class Bench:
 
     def gdb(self, *arguments: str, attach: bool = True, path: str | None = None) -> Gdb:
         """A gdb on the kernel's vmlinux; ``attach`` connects it, which stops the target."""
-        gdb = self._stack.enter_context(Gdb(path or self.gdb_path, str(self.machine.kernel.vmlinux), *arguments))
+        gdb = self._stack.enter_context(Gdb(path or self.gdb_path, self.machine.live.vmlinux, *arguments))
         if attach:
             gdb(f"target remote {self.server.address}")
         return gdb

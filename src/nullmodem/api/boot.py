@@ -15,6 +15,7 @@ from nullmodem.session.world import Files
 from nullmodem.stub.arch import by_elf_machine
 from nullmodem.stub.client import KgdbStub
 from nullmodem.symbols.finder import ModuleFinder
+from nullmodem.symbols.for_gdb import vmlinux_for_gdb
 from nullmodem.symbols.store import ModuleStore
 from nullmodem.symbols.types import TypeInfo
 from nullmodem.symbols.vmlinux import Vmlinux
@@ -58,6 +59,7 @@ def boot(name: str, options: BootOptions, workdir: Path, progress: Callable[[str
     """
     kernel = options.kernel
     vmlinux = Vmlinux.open(kernel.vmlinux)
+    for_gdb = vmlinux_for_gdb(vmlinux, cache_root() / "vmlinux")
     types = TypeInfo.open(kernel.vmlinux)
     arch = by_elf_machine(vmlinux.machine)
     spec = QemuSpec(
@@ -71,7 +73,7 @@ def boot(name: str, options: BootOptions, workdir: Path, progress: Callable[[str
     target = QemuTarget.launch(spec, workdir / "target", progress=progress, cache=cache_root())
     try:
         finder = ModuleFinder((*options.search, kernel.build_tree), machine=vmlinux.machine)
-        files = Files(vmlinux, types, finder, ModuleStore(workdir / "modules"))
+        files = Files(vmlinux, for_gdb, types, finder, ModuleStore(workdir / "modules"))
         session = Session(
             KgdbStub(SocketStream(target.kgdb), arch), files, EventBus(), ahead=AHEAD, policy=options.policy
         )

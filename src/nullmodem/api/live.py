@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from nullmodem.errors import StateError, UsageError, WireTimeout
 from nullmodem.session.engine import Engine
-from nullmodem.session.model import Client, Lost, Module, Resume, State, Stop, Stopped, Thread
+from nullmodem.session.model import Client, Lost, Module, Resume, Said, State, Stop, Stopped, Thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ class LiveSession:
 
     @property
     def vmlinux(self) -> str:
-        return str(self._session.files.vmlinux.path)
+        return str(self._session.files.for_gdb)
 
     @property
     def state(self) -> State:
@@ -123,6 +123,11 @@ class LiveSession:
     def is_stopped(self) -> bool:
         """Whether the target stands still for its clients to look at."""
         return self._session.still
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the target runs for all to see; false, too, when it is lost."""
+        return self.state is State.RUNNING and not self.is_stopped
 
     @property
     def stop(self) -> Stop | None:
@@ -191,6 +196,14 @@ class LiveSession:
         """The name of the client that holds the target, or an empty string."""
         holder = self._session.clients.holder
         return holder.name if holder else ""
+
+    def clients(self) -> tuple[Client, ...]:
+        """Who is attached."""
+        return self._session.clients.all
+
+    def say(self, text: str) -> None:
+        """Tell everybody who listens: a debugger shows it when it next can."""
+        self.events.publish(Said(text))
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -271,15 +284,12 @@ class LiveSession:
         """Removing what is not there is no error."""
         self._call(lambda: self._session.remove(client, breakpoint_))
 
-    def threads(self, *, names: bool = True) -> tuple[Thread, ...]:
-        return self._call(lambda: self._stopped("list threads").world.threads.list(names=names))
+    def threads(self, *, names: bool = True, every_task: bool = False) -> tuple[Thread, ...]:
+        """The processors, the one that stopped first; with ``every_task`` the sleeping tasks too."""
+        return self._call(lambda: self._stopped("list threads").world.threads.list(names=names, every_task=every_task))
 
     def thread_exists(self, thread: int) -> bool:
         return self._call(lambda: self._stopped("ask for a thread").world.threads.exists(thread))
-
-    def show_all_threads(self, *, on: bool) -> None:
-        """Whether `threads` lists sleeping tasks too."""
-        self._call(lambda: setattr(self._session.world.threads, "show_all", on))
 
     def modules(self) -> tuple[Module, ...]:
         """In the order they were loaded. Free: the session keeps the list true."""

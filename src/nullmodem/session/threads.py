@@ -3,7 +3,7 @@
 
 A kernel with a thousand tasks takes sixty packets to list, and gdb asks at every stop. So the list is the processors,
 with the one that stopped first under its task's pid; the others keep one id each whatever they run. All tasks are
-listed when somebody wants them (`show_all`).
+listed when somebody wants them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ class ThreadView:
         self._processors = tuple(sorted(_SHADOW_BASE - shadow for shadow in shadows))
         self._running: dict[int, Task] | None = None
         self._all: tuple[Task, ...] | None = None
-        self.show_all = False
 
     @property
     def processors(self) -> int:
@@ -71,10 +70,10 @@ class ThreadView:
             return None
         return number if number in self._processors else None
 
-    def list(self, *, names: bool) -> tuple[Thread, ...]:
-        """The threads to show. ``names`` costs a few reads for each processor."""
+    def list(self, *, names: bool, every_task: bool) -> tuple[Thread, ...]:
+        """The threads to show. ``names`` costs a few reads for each processor, ``every_task`` two for each task."""
         here = self.current_processor()
-        running = self._on_processors() if names or self.show_all else {}
+        running = self._on_processors() if names or every_task else {}
         assert self._target.thread is not None
         current = public_id(self._target.thread)
         threads = [_thread(current, here, running)]
@@ -83,7 +82,7 @@ class ThreadView:
             for number in self._processors
             if number != here and PROCESSOR_BASE + number != current
         ]
-        if self.show_all:
+        if every_task:
             shown = {task.pid for task in running.values()}
             threads += [Thread(t.pid, t.comm, None, t.pid) for t in self._every_task() if t.pid not in shown]
         return tuple(threads)
@@ -112,9 +111,7 @@ class ThreadView:
         """Whether clients may still speak of this thread."""
         if public >= PROCESSOR_BASE:
             return public - PROCESSOR_BASE in self._processors
-        if public == self._target.thread:
-            return True
-        return self.show_all and any(task.pid == public for task in self._every_task())
+        return public == self._target.thread or any(task.pid == public for task in self._all or ())
 
     def _on_processors(self) -> dict[int, Task]:
         if self._running is None:

@@ -16,6 +16,8 @@ from nullmodem.session.threads import ThreadView
 from nullmodem.session.view import KernelView
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.stub.client import KgdbStub
     from nullmodem.symbols.finder import ModuleFinder
@@ -26,9 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What the development machine knows: the kernel's file and types, and where modules' files are."""
+    """What the development machine knows: the kernel's file and types, and where modules' files are.
+
+    ``for_gdb`` is the file gdb is given for the kernel: see `nullmodem.symbols.for_gdb`.
+    """
 
     vmlinux: Vmlinux
+    for_gdb: Path
     types: TypeInfo
     finder: ModuleFinder
     store: ModuleStore

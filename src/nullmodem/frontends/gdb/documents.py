@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 class Documents:
-    """Documents of one gdb, kept while it reads them piece by piece."""
+    """Documents of one gdb, kept while it reads them piece by piece. ``every_task``: sleeping tasks are listed too."""
 
     def __init__(self, live: LiveSession) -> None:
         self._live = live
         self._kept: dict[tuple[str, str], bytes] = {}
         self._thread_lists = 0
+        self.every_task = False
 
     def new_stop(self) -> None:
         """Modules and threads may be others from here on."""
@@ -52,12 +53,12 @@ class Documents:
         # gdb reads the list at every stop, and again when its user types `info threads`; only then are names worth
         # what they cost on the wire.
         self._thread_lists += 1
-        threads = self._live.threads(names=self._thread_lists > 1)
+        threads = self._live.threads(names=self._thread_lists > 1, every_task=self.every_task)
         return thread_list([ThreadEntry(t.id, t.cpu, t.name, describe_thread(t)) for t in threads])
 
     def thread_description(self, thread: int) -> str:
         """What `info threads` shows beside a thread; empty for one that is not listed."""
-        found = next((t for t in self._live.threads(names=True) if t.id == thread), None)
+        found = next((t for t in self._live.threads(every_task=self.every_task) if t.id == thread), None)
         return describe_thread(found) if found else ""
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nullmodem.api.live import LiveSession
+    from nullmodem.frontends.gdb.documents import Documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,16 @@ class MonitorCommand:
 class Monitor:
     """The commands of one gdb. ``client`` gives its id, or raises StateError once it has detached."""
 
-    def __init__(self, live: LiveSession, client: Callable[[], str], extra: tuple[MonitorCommand, ...] = ()) -> None:
+    def __init__(
+        self,
+        live: LiveSession,
+        client: Callable[[], str],
+        documents: Documents,
+        extra: tuple[MonitorCommand, ...] = (),
+    ) -> None:
         self._live = live
         self._client = client
+        self._documents = documents
         own = (
             MonitorCommand("help", "[COMMAND]", "list these commands, or explain one", self._help),
             MonitorCommand(
@@ -101,7 +109,7 @@ class Monitor:
         if words not in (["all"], ["cpus"]):
             msg = "threads wants `all` or `cpus`"
             raise UsageError(msg)
-        self._live.show_all_threads(on=words == ["all"])
+        self._documents.every_task = words == ["all"]
         return f"`info threads` lists {'every task' if words == ['all'] else 'the processors'} from now on\n"
 
     def _registers(self, _words: list[str]) -> str:
