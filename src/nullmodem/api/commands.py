@@ -15,10 +15,14 @@ from nullmodem.session.model import Lost, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from nullmodem.api.live import LiveSession
     from nullmodem.session.model import Stop
     from nullmodem.targets.target import ExecResult
+
+    class HasFileno(Protocol):
+        def fileno(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +34,26 @@ class Outcome:
 
 
 class RunningCommand:
-    """A command under way. ``then`` is called with its result, in the command's thread, before anybody is told."""
+    """A command under way. ``then`` is called with its result, in the command's thread, before anybody is told;
+    ``cancel`` asks the target to end it.
+    """
 
     def __init__(
-        self, live: LiveSession, execute: Callable[[], ExecResult], then: Callable[[ExecResult], None] | None = None
+        self,
+        live: LiveSession,
+        execute: Callable[[], ExecResult],
+        then: Callable[[ExecResult], None] | None = None,
+        cancel: Callable[[], None] | None = None,
     ) -> None:
         self._events = live.subscribe()
         self._result: ExecResult | None = None
         self._error: NullmodemError | None = None
         self._reader, self._writer = os.pipe()
         self._then = then
+        self._cancel = cancel
+        self._lock = threading.Lock()
+        self._ended = False
+        self._tell: Callable[[str], None] | None = None
         self._thread = threading.Thread(target=self._run, args=(execute,), name="nullmodem-command", daemon=True)
         self._thread.start()
 
@@ -52,19 +66,26 @@ class RunningCommand:
             self._error = error
         finally:
             os.close(self._writer)  # the other end becomes readable
+            with self._lock:
+                self._ended = True
+                tell = self._tell
+            if tell is not None and self._error is not None:
+                tell(self._error.message)
 
-    def wait(self, timeout: float | None = None, *, stops: bool = True) -> Outcome:
+    def wait(self, timeout: float | None = None, *, stops: bool = True, until: HasFileno | None = None) -> Outcome:
         """Wait for the end or, with ``stops``, for the target to stop, whichever comes first.
 
-        An empty outcome after ``timeout`` seconds. Raises what the command raised, TargetLost when the target is gone.
+        An empty outcome after ``timeout`` seconds, or when ``until`` is readable. Raises what the command raised,
+        TargetLost when the target is gone.
         """
+        sources: list[int | HasFileno] = [self._reader, self._events.fileno(), *([until] if until is not None else [])]
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready, _, _ = select.select([self._reader, self._events.fileno()], [], [], remaining)
+            ready, _, _ = select.select(sources, [], [], remaining)
             if self._reader in ready:
                 return Outcome(result=self.result())
-            if not ready:
+            if not ready or until in ready:
                 return Outcome()
             match self._events.get():
                 case Stopped(stop) if stops:
@@ -82,6 +103,18 @@ class RunningCommand:
             raise self._error
         assert self._result is not None
         return self._result
+
+    def cancel(self) -> None:
+        """Ask the target to end the command; returns at once, as the target may be stopped."""
+        if self._cancel is not None:
+            threading.Thread(target=self._cancel, name="nullmodem-cancel", daemon=True).start()
+
+    def leave(self, tell: Callable[[str], None]) -> None:
+        """`close`, and have ``tell`` called with the reason if the command fails after all."""
+        with self._lock:
+            if not self._ended:
+                self._tell = tell
+        self.close()
 
     def close(self) -> None:
         """Stop listening; the command itself goes on."""

@@ -237,6 +237,23 @@ class LiveSession:
         finally:
             subscription.close()
 
+    def wait_until_running(self, timeout: float) -> None:
+        """Return once the target runs. Raises WireTimeout, StateError as `wait_for_stop` does."""
+        subscription = self.subscribe()
+        deadline = time.monotonic() + timeout
+        try:
+            while not self.is_running:
+                remaining = deadline - time.monotonic()
+                if self.state is State.LOST:
+                    msg = "the target is lost"
+                    raise StateError(msg, state=State.LOST.value)
+                if remaining <= 0 or not select.select([subscription.fileno()], [], [], remaining)[0]:
+                    msg = f"the target was not resumed within {timeout:.0f} s"
+                    raise WireTimeout(msg)
+                subscription.get()
+        finally:
+            subscription.close()
+
     def _next_stop(self, subscription: Subscription, deadline: float, timeout: float) -> Stop:
         while True:
             event = subscription.get()

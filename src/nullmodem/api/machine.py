@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nullmodem.api.commands import RunningCommand
-from nullmodem.errors import CommandError, StateError, UsageError
+from nullmodem.errors import CommandError, LeaseError, NullmodemError, StateError, UsageError
 from nullmodem.kbuild import Kernel, build_module
 from nullmodem.kbuild.progress import silent
 from nullmodem.session.model import State
@@ -21,8 +23,18 @@ if TYPE_CHECKING:
     from nullmodem.api.live import LiveSession
     from nullmodem.kbuild import BuiltModule
     from nullmodem.kbuild.progress import ProgressCallback
+    from nullmodem.session.model import Stop
     from nullmodem.targets.qemu import QemuTarget
     from nullmodem.targets.target import ExecResult
+
+
+INTERRUPT_SECONDS = 30.0
+"""A target that is alive stops within a second; one that emulates many CPUs on a busy machine takes longer."""
+
+# Asked first; what does not listen has a second.
+_END_GROUP = (
+    "read group <{group} && kill -TERM -- -$group && usleep 1000000 && kill -KILL -- -$group 2>/dev/null; exit 0"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,14 @@ class Known:
 
     built: BuiltModule
     parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InitFunction:
+    """The function a module's loading calls, by its name in the source. ``file`` is empty when another can see it."""
+
+    name: str
+    file: str
 
 
 class Machine:
@@ -46,6 +66,11 @@ class Machine:
         self.kernel = kernel
         self.workdir = workdir
         self._known: dict[str, Known] = {}
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The modules that were built or named in this session, by name."""
+        return tuple(sorted(self._known))
 
     def close(self) -> None:
         """End the session and the machine. Safe to call twice."""
@@ -86,6 +111,11 @@ class Machine:
         self._known[known.built.name] = replace(known, parameters=tuple(parameters))
         script = self._insmod(known.built, parameters)
         return self.run(script, check=True)
+
+    def init_function(self, built: BuiltModule) -> InitFunction | None:
+        """None for a module that has none. Raises SymbolError when the file has gone."""
+        symbol = ModuleFile.open(built.ko).init_function
+        return InitFunction(symbol.name, symbol.source_file or "") if symbol is not None else None
 
     def unload(self, name: str, *, force: bool = False) -> RunningCommand:
         """Have the target rmmod a module; returns at once. Raises UsageError when it is not loaded; StateError."""
@@ -145,13 +175,63 @@ class Machine:
         if state is State.RUNNING and not self.live.is_stopped:
             return
         if state is State.RUNNING or state is State.STOPPED:
-            holder = self.live.holder()
+            holder = self.holder()
             by = f", held by {holder}" if holder else ""
             msg = f"cannot {doing}: the target is stopped{by}"
             hint = "Continue it there, or with `nullmodem continue`." if holder else "Use `nullmodem continue`."
             raise StateError(msg, state=State.STOPPED.value, hint=hint)
         msg = f"cannot {doing}: the target is {state.value}"
         raise StateError(msg, state=state.value)
+
+    def holder(self) -> str:
+        """Who decides when the stopped target goes on: who holds it, else a debugger that is at its prompt, else ''."""
+        at_prompt = (client.name for client in self.live.clients() if not client.waiting)
+        return self.live.holder() or next(at_prompt, "")
+
+    def interrupt(self) -> Stop:
+        """Stop the target, if it runs. Raises WireTimeout when it does not stop, StateError when it is lost."""
+        if self.live.state is State.LOST:
+            msg = "cannot interrupt: the target is lost"
+            raise StateError(msg, state=State.LOST.value)
+        self.live.interrupt()
+        return self.live.wait_for_stop(INTERRUPT_SECONDS)
+
+    def continue_target(self, *, force: bool = False) -> str:
+        """Let the stopped target run; returns the name of whoever held it, or an empty string.
+
+        Raises LeaseError when somebody does, unless ``force``: its debugger is not told until the next stop.
+        """
+        holder = self.holder()
+        if holder and not force:
+            msg = f"cannot continue: {holder} holds the target"
+            raise LeaseError(msg, holder=holder, hint="Continue it there, or take it away with --force.")
+        self.live.go()
+        return holder
+
+    def push(self, file: Path, destination: str | None = None) -> str:
+        """Copy a file to the target; see QemuTarget.push. Raises StateError if that needs a target that runs."""
+        if destination is not None:
+            self.require_running(f"copy to {destination}")
+        return self.target.push(file, destination)
+
+    def execute(self, command: str | Sequence[str], on_output: Callable[[bytes], None]) -> RunningCommand:
+        """Run a command of the user's, which can be cancelled: it has a process group of its own.
+
+        Raises StateError while the target is stopped.
+        """
+        self.require_running("run a command")
+        line = command if isinstance(command, str) else shlex.join(command)
+        group = f"/run/nullmodem.{secrets.token_hex(8)}"
+        script = f"setsid sh -c {shlex.quote(f'echo $$ >{group}; exec sh -c {shlex.quote(line)}')}"
+
+        def execute() -> ExecResult:
+            return self.target.exec(f"{script}; code=$?; rm -f {group}; exit $code", on_output=on_output)
+
+        def cancel() -> None:
+            with contextlib.suppress(NullmodemError):  # it has ended meanwhile, or the target has
+                self.target.exec(_END_GROUP.format(group=group))
+
+        return RunningCommand(self.live, execute, cancel=cancel)
 
     def run(
         self,

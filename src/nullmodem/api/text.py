@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nullmodem.session.model import Module, ModuleProblem
+from nullmodem.api.facts import load_map_facts, module_facts, target_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nullmodem.api.facts import LoadMapFacts, ModuleFacts, TargetFacts
     from nullmodem.api.live import Status
+    from nullmodem.session.model import Module
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
@@ -25,58 +27,64 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
 
 def status_lines(status: Status) -> str:
     """A session's state in a few lines."""
-    stop = status.stop
-    lines = [f"target   {status.state.value}"]
-    if stop is not None and status.where:
-        lines.append(f"stop     {stop.number}: {stop.reason.value} at {status.where} (thread {stop.thread})")
-    lines.append(f"kernel   {status.vmlinux}, slide {status.slide:#x}, {status.processors} CPU(s)")
-    lines.append(f"modules  {status.modules}")
-    for client in status.clients:
+    return target_text(target_facts(status))
+
+
+def module_table(modules: Sequence[Module]) -> str:
+    """One line a module, and what is wrong with those that have no symbols."""
+    return modules_text([module_facts(module) for module in modules])
+
+
+def load_map(module: Module) -> str:
+    """Every section of the module's file: size, address and alignment; what insmod -m once printed."""
+    return load_map_text(load_map_facts(module))
+
+
+def target_text(target: TargetFacts) -> str:
+    """`status_lines` of facts."""
+    stop = target.stop
+    lines = [f"target   {target.state}"]
+    if stop is not None:
+        lines.append(f"stop     {stop.number}: {stop.reason} at {stop.where} (thread {stop.thread})")
+    lines.append(f"kernel   {target.vmlinux}, slide {target.slide:#x}, {target.processors} CPU(s)")
+    lines.append(f"modules  {target.modules}")
+    for client in target.clients:
         waits = "waits for a stop" if client.waiting else "at its prompt"
-        lines.append(f"client   {client.id}: {waits}{', holds the target' if client.holds_lease else ''}")
-    wire, cache = status.wire, status.cache
+        lines.append(f"client   {client.id}: {waits}{', holds the target' if client.holds else ''}")
+    wire, cache = target.wire, target.cache
     lines.append(f"wire     {wire.round_trips} round trips, {wire.bytes_out} bytes out, {wire.bytes_in} bytes in")
     lines.append(f"cache    {cache.hits} of {cache.hits + cache.misses} reads answered without the wire")
     return "\n".join(lines) + "\n"
 
 
-def module_table(modules: Sequence[Module]) -> str:
-    """One line a module, and what is wrong with those that have no symbols."""
+def modules_text(modules: Sequence[ModuleFacts]) -> str:
+    """`module_table` of facts."""
     if not modules:
         return "no modules are loaded\n"
     rows = [("Module", "State", "Text", "Size", "File")]
     for module in modules:
-        text = next((r.range for r in module.loaded.regions if r.kind.is_text and not r.kind.is_init), None)
-        size = sum(region.range.size for region in module.loaded.regions)
-        file = str(module.file.path) if module.file else f"({module.problem.value})"
-        rows.append(
-            (module.name, module.loaded.state.value.lower(), f"{text.start:#x}" if text else "-", str(size), file)
-        )
-    notes = [f"\n{m.name}: {m.explanation}\n" for m in modules if m.problem is not ModuleProblem.NONE]
+        text = "-" if module.text is None else f"{module.text:#x}"
+        rows.append((module.name, module.state, text, str(module.size), module.file or f"({module.problem})"))
+    notes = [f"\n{module.name}: {module.explanation}\n" for module in modules if module.problem]
     return table(rows, right=(3,)) + "".join(notes)
 
 
-def load_map(module: Module) -> str:
-    """Every section of the module's file: size, address and alignment; what insmod -m once printed."""
-    if not module.sections:
+def load_map_text(load_map: LoadMapFacts) -> str:
+    """`load_map` of facts. Without a verified file the regions that the kernel knows of."""
+    module = load_map.module
+    if not load_map.sections:
         regions = [("Region", "Size", "Address")]
-        regions += [(r.kind.value, str(r.range.size), f"{r.range.start:#018x}") for r in module.loaded.regions]
-        return f"{module.name}: {module.problem.value}\n{module.explanation}\n" + table(regions, right=(1,))
+        regions += [(r.kind, str(r.size), f"{r.address:#018x}") for r in load_map.regions]
+        return f"{module.name}: {module.problem}\n{module.explanation}\n" + table(regions, right=(1,))
     rows = [("Section", "Size", "Address", "Align")]
-    for section in module.sections:
-        address = f"{section.address:#018x}" if section.present else "not in memory"
-        rows.append(
-            (section.section.name, f"{section.section.size:#x}", address, f"2**{_log2(section.section.alignment)}")
-        )
-    return f"{module.name}: {module.file.path if module.file else ''}\n" + table(rows, right=(1,))
+    for section in load_map.sections:
+        address = "not in memory" if section.address is None else f"{section.address:#018x}"
+        rows.append((section.name, f"{section.size:#x}", address, f"2**{section.alignment.bit_length() - 1}"))
+    return f"{module.name}: {module.file}\n" + table(rows, right=(1,))
 
 
-def add_symbol_file(module: Module) -> str:
+def add_symbol_file(load_map: LoadMapFacts) -> str:
     """The gdb command that does by hand, in a gdb that talks to something else, what this session does by itself."""
-    present = [section for section in module.sections if section.present]
-    options = " ".join(f"-s {section.section.name} {section.address:#x}" for section in present)
-    return f"add-symbol-file {module.file.path if module.file else module.name + '.ko'} {options}"
-
-
-def _log2(alignment: int) -> int:
-    return max(0, alignment.bit_length() - 1)
+    present = [section for section in load_map.sections if section.address is not None]
+    options = " ".join(f"-s {section.name} {section.address:#x}" for section in present)
+    return f"add-symbol-file {load_map.module.file or load_map.module.name + '.ko'} {options}"

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control socket's server: what other processes of this user may have a session do."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nullmodem.api import control_protocol as protocol
+from nullmodem.api.facts import load_map_facts, module_facts, stop_facts, target_facts
+from nullmodem.errors import NullmodemError, RemoteProtocolError, SessionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nullmodem.api.commands import RunningCommand
+    from nullmodem.api.machine import Machine
+    from nullmodem.api.sessions import RunningSession
+    from nullmodem.kbuild import Progress
+
+_log = logging.getLogger(__name__)
+
+REQUEST_SECONDS: Final = 30.0
+"""A client that connects sends its request at once; one that does not must not keep a thread for ever."""
+_JOIN_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is served: a machine, under which name it is found, what gdb may connect to, and how to ask for its end."""
+
+    session: RunningSession
+    machine: Machine
+    gdb: tuple[str, ...]
+    end: Callable[[], None]
+
+
+class ControlServer:
+    """Serves one session. `listen` first, so that clients may come; `serve` when there is something to serve.
+
+    Closing it is the last thing to do: a client that asked for the end waits until its connection closes.
+    """
+
+    def __init__(self) -> None:
+        self._listener: socket.socket | None = None
+        self._service: Service | None = None
+        self._thread = threading.Thread(target=self._accept, name="nullmodem-control", daemon=True)
+        self._lock = threading.Lock()
+        self._connections: dict[socket.socket, threading.Thread] = {}
+        self._closing = False
+
+    def listen(self, path: Path) -> None:
+        """Raises SessionError when the socket cannot be made."""
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(str(path))
+            path.chmod(0o600)
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            msg = f"cannot listen on {path}: {error.strerror or error}"
+            raise SessionError(msg) from error
+        self._listener = listener
+
+    def serve(self, service: Service) -> None:
+        """Begin to answer."""
+        self._service = service
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening and hang up on everybody. Safe to call twice."""
+        if self._listener is None:
+            return
+        with self._lock:
+            self._closing = True
+            connections = dict(self._connections)
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # unlike close, wakes the thread in accept
+        if self._service is not None:
+            self._thread.join()
+        self._listener.close()
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in connections.values():
+            thread.join(_JOIN_SECONDS)
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        while True:
+            try:
+                connection, _address = self._listener.accept()
+            except OSError:
+                return
+            if not is_this_user(connection):
+                connection.close()
+                continue
+            thread = threading.Thread(target=self._run, args=(connection,), name="nullmodem-control", daemon=True)
+            with self._lock:
+                if self._closing:
+                    connection.close()
+                    return
+                self._connections[connection] = thread
+            thread.start()
+
+    def _run(self, connection: socket.socket) -> None:
+        assert self._service is not None
+        try:
+            Conversation(connection, self._service).run()
+        except OSError:
+            pass  # the client has gone, and with it whoever could be told
+        finally:
+            with self._lock:
+                del self._connections[connection]
+            connection.close()
+
+
+def is_this_user(connection: socket.socket) -> bool:
+    """Whether the peer of a Unix socket is this user or root."""
+    _pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return uid in (os.getuid(), 0)
+
+
+class Conversation:
+    """One connection: one request, and what is said to it. Raises OSError when the client goes."""
+
+    def __init__(self, connection: socket.socket, service: Service) -> None:
+        self._connection = connection
+        self._service = service
+        self._machine = service.machine
+        self._live = service.machine.live
+        self._handlers: dict[type[protocol.Request], Callable[..., protocol.Result]] = {
+            protocol.GetStatus: self._status,
+            protocol.GetModules: self._modules,
+            protocol.GetLoadMap: lambda request: load_map_facts(self._live.module(request.name)),
+            protocol.Build: self._build,
+            protocol.Load: self._load,
+            protocol.Unload: self._unload,
+            protocol.Reload: self._reload,
+            protocol.Interrupt: lambda _request: stop_facts(self._live, self._machine.interrupt()),
+            protocol.Continue: self._continue,
+            protocol.Execute: self._execute,
+            protocol.Push: self._push,
+            protocol.End: lambda _request: protocol.Ending(os.getpid()),
+        }
+
+    def run(self) -> None:
+        self._connection.settimeout(REQUEST_SECONDS)
+        try:
+            line = protocol.LineReader(self._connection).read()
+            self._connection.settimeout(None)
+            if line is None:
+                return
+            request = protocol.parse_request(line)
+            self._send(self._answer(request))
+            if isinstance(request, protocol.End):
+                self._service.end()
+                self._connection.recv(1)  # until we end, or the client does
+        except NullmodemError as error:
+            self._send(protocol.failure_of(error))
+
+    def _answer(self, request: protocol.Request) -> protocol.Result:
+        try:
+            return self._handlers[type(request)](request)
+        except (NullmodemError, OSError):
+            raise
+        except Exception as error:
+            _log.exception("a request failed")
+            msg = f"the session failed inside: {type(error).__name__}: {error}"
+            raise SessionError(msg, hint="This is a bug in nullmodem; its log has the traceback.") from error
+
+    def _modules(self, _request: protocol.GetModules) -> protocol.ModuleList:
+        return protocol.ModuleList(tuple(module_facts(module) for module in self._live.modules()))
+
+    def _build(self, request: protocol.Build) -> protocol.Built:
+        built = self._machine.build(_absolute(request.path), self._progress)
+        return protocol.Built(built.name, str(built.ko))
+
+    def _load(self, request: protocol.Load) -> protocol.Done:
+        return self._done(request.name, self._machine.load(request.name, request.parameters))
+
+    def _unload(self, request: protocol.Unload) -> protocol.Done:
+        return self._done(request.name, self._machine.unload(request.name, force=request.force))
+
+    def _reload(self, request: protocol.Reload) -> protocol.Done:
+        return self._done(request.name, self._machine.reload(request.name, self._progress))
+
+    def _status(self, _request: protocol.GetStatus) -> protocol.SessionStatus:
+        session, record = self._service.session, self._service.session.record
+        return protocol.SessionStatus(
+            name=session.name,
+            pid=record.pid,
+            started=record.started,
+            kernel=record.kernel,
+            release=record.release,
+            module=record.module,
+            known=self._machine.known,
+            gdb=self._service.gdb,
+            console=str(session.console_socket),
+            target=target_facts(self._live.status()),
+        )
+
+    def _done(self, name: str, command: RunningCommand) -> protocol.Done:
+        """Wait for a command that changes modules, or for the stop that a breakpoint in it makes."""
+        try:
+            stop = command.wait(until=self._connection).stop
+            stopped = stop_facts(self._live, stop) if stop is not None else None
+            holder = self._machine.holder() if stop is not None else ""
+        finally:
+            command.leave(self._live.say)
+        return protocol.Done(name.replace("-", "_"), stopped, holder)
+
+    def _continue(self, request: protocol.Continue) -> protocol.Continued:
+        if self._live.is_running:
+            return protocol.Continued(ran=True)
+        return protocol.Continued(ran=False, taken_from=self._machine.continue_target(force=request.force))
+
+    def _push(self, request: protocol.Push) -> protocol.Pushed:
+        return protocol.Pushed(self._machine.push(_absolute(request.file), request.destination or None))
+
+    def _execute(self, request: protocol.Execute) -> protocol.Exited:
+        words = request.words
+        if not words:
+            msg = "there is no command to run"
+            raise RemoteProtocolError(msg)
+        command = words[0] if len(words) == 1 else words
+        running = self._machine.execute(command, self._output)
+        try:
+            outcome = running.wait(stops=False, until=self._connection)
+            if outcome.result is None:
+                running.cancel()
+                raise ConnectionAbortedError
+            return protocol.Exited(outcome.result.code)
+        finally:
+            running.close()
+
+    def _progress(self, progress: Progress) -> None:
+        self._send(
+            protocol.BuildProgress(
+                progress.stage.value, progress.fraction, progress.seconds_left, progress.detail[: 1 << 12]
+            )
+        )
+
+    def _output(self, data: bytes) -> None:
+        # In the command's thread. That the client has gone is seen, and dealt with, by the one that waits for both.
+        with contextlib.suppress(OSError):
+            for start in range(0, len(data), protocol.OUTPUT_CHUNK):
+                self._send(protocol.OutputPart(data[start : start + protocol.OUTPUT_CHUNK]))
+
+    def _send(self, message: protocol.Message) -> None:
+        self._connection.sendall(protocol.encode_message(message))
+
+
+def _absolute(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute() or "\0" in text:
+        msg = f"{text[:200]!r} is not an absolute path"
+        raise RemoteProtocolError(msg)
+    return path

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the control socket speaks: JSON lines, each a typed record. Pure but for the stream it is read from.
+
+::
+
+    client                                    session
+    {"request": "load", "arguments": {...}}
+                                              {"progress": {...}}     any number, while something is built
+                                              {"output": {...}}       any number, while a command prints
+                                              {"result": {...}}       or {"error": {...}}; the last line
+
+One connection carries one request. A client that closes it before the last line has lost interest: a build is given
+up, a command is ended.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from nullmodem import errors
+from nullmodem.api.facts import LoadMapFacts, ModuleFacts, StopFacts, TargetFacts
+from nullmodem.api.records import from_json, parse_object, to_json
+from nullmodem.errors import NullmodemError, RemoteProtocolError
+
+VERSION: Final = 1
+"""Of this protocol. A client refuses a session that speaks another."""
+
+LINE_LIMIT: Final = 1 << 20
+"""Bytes in one line, with its end."""
+
+OUTPUT_CHUNK: Final = 1 << 16
+"""Bytes of a command's output in one line, at most."""
+
+
+# -- requests --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GetStatus:
+    """→ SessionStatus"""
+
+
+@dataclass(frozen=True, slots=True)
+class GetModules:
+    """→ ModuleList"""
+
+
+@dataclass(frozen=True, slots=True)
+class GetLoadMap:
+    """→ LoadMapFacts"""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Build what is at an absolute ``path`` and remember it. → Built"""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """→ Done"""
+
+    name: str
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unload:
+    """→ Done"""
+
+    name: str
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """→ Done"""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """→ StopFacts"""
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """→ Continued"""
+
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Several words are given to the target's shell quoted, one word as it is. → Exited"""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """``file`` is absolute; ``destination`` empty for the shared directory. → Pushed"""
+
+    file: str
+    destination: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End the session. → Ending; the connection closes when it has ended."""
+
+
+Request = (
+    GetStatus | GetModules | GetLoadMap | Build | Load | Unload | Reload | Interrupt | Continue | Execute | Push | End
+)
+
+REQUESTS: Final[dict[str, type[Request]]] = {
+    "status": GetStatus,
+    "modules": GetModules,
+    "loadmap": GetLoadMap,
+    "build": Build,
+    "load": Load,
+    "unload": Unload,
+    "reload": Reload,
+    "interrupt": Interrupt,
+    "continue": Continue,
+    "exec": Execute,
+    "push": Push,
+    "stop": End,
+}
+_NAMES: Final = {kind: name for name, kind in REQUESTS.items()}
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatus:
+    """The session, and the target it holds. ``module`` is empty when none was named at its start; ``known`` are the
+    modules that can be loaded by name, ``gdb`` is what may follow `target remote`.
+    """
+
+    name: str
+    pid: int
+    started: float
+    kernel: str
+    release: str
+    module: str
+    known: tuple[str, ...]
+    gdb: tuple[str, ...]
+    console: str
+    target: TargetFacts
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleList:
+    modules: tuple[ModuleFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    name: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that loads or unloads ``module`` is over, or the target ``stopped`` in the middle of it: it goes on
+    when the target does. ``holder`` is the debugger that holds the stop, or empty.
+    """
+
+    module: str
+    stopped: StopFacts | None = None
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """``ran``: it ran already. ``taken_from`` is the debugger that held the stop, or empty."""
+
+    ran: bool
+    taken_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A command ended. ``code`` is its exit status, 0 to 255."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """Where the file is on the target."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The session ends; ``pid`` was its process."""
+
+    pid: int
+
+
+Result = SessionStatus | ModuleList | LoadMapFacts | Built | Done | StopFacts | Continued | Exited | Pushed | Ending
+
+
+@dataclass(frozen=True, slots=True)
+class BuildProgress:
+    """A build goes on; the fields are those of kbuild's Progress."""
+
+    stage: str
+    fraction: float
+    seconds_left: float | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPart:
+    """A piece of what a command prints."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error of nullmodem's tree. The fields after ``hint`` are those that some classes have beside the message."""
+
+    kind: str
+    message: str
+    hint: str
+    errno: int | None = None
+    address: int | None = None
+    length: int | None = None
+    code: int | None = None
+    state: str | None = None
+    holder: str | None = None
+    output: str | None = None
+    command: tuple[str, ...] | None = None
+
+
+_EXTRAS: Final = ("errno", "address", "length", "code", "state", "holder", "output", "command")
+OUTPUT_SHOWN: Final = 20_000
+"""Characters of a build's or a command's output in an error: its end, where the reason stands."""
+
+
+def failure_of(error: NullmodemError) -> Failure:
+    extras = {name: getattr(error, name) for name in _EXTRAS if hasattr(error, name)}
+    if "output" in extras:
+        extras["output"] = extras["output"][-OUTPUT_SHOWN:]
+    return Failure(type(error).__name__, error.message[-OUTPUT_SHOWN:], error.hint, **extras)
+
+
+def error_of(failure: Failure) -> NullmodemError:
+    """The error as it was raised in the session. Raises RemoteProtocolError for a class that there is not."""
+    kind = getattr(errors, failure.kind, None)
+    if not (isinstance(kind, type) and issubclass(kind, NullmodemError)):
+        msg = f"the session reported an error of an unknown kind, {failure.kind[:40]!r}: {failure.message}"
+        raise RemoteProtocolError(msg)
+    # Around the constructor: some make their message themselves, from what is in it already.
+    error = kind.__new__(kind)
+    NullmodemError.__init__(error, failure.message, hint=failure.hint)
+    for name in _EXTRAS:
+        if (value := getattr(failure, name)) is not None:
+            setattr(error, name, value)
+    return error
+
+
+# -- lines -----------------------------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+def encode_request(request: Request) -> bytes:
+    return _line({"request": _NAMES[type(request)], "arguments": to_json(request)})
+
+
+def parse_request(line: bytes) -> Request:
+    """Raises RemoteProtocolError for anything that is not exactly a request."""
+    match parse_object(line):
+        case {"request": str(name), "arguments": arguments, **others} if not others:
+            if name not in REQUESTS:
+                msg = f"there is no request {name[:40]!r}"
+                raise RemoteProtocolError(msg)
+            return from_json(REQUESTS[name], arguments)
+    msg = "a request has a name and arguments, and nothing else"
+    raise RemoteProtocolError(msg)
+
+
+Message = BuildProgress | OutputPart | Failure | Result
+
+
+def encode_message(message: Message) -> bytes:
+    match message:
+        case BuildProgress():
+            name = "progress"
+        case OutputPart():
+            name = "output"
+        case Failure():
+            name = "error"
+        case _:
+            name = "result"
+    return _line({name: to_json(message)})
+
+
+def parse_message(line: bytes, result: type[T]) -> BuildProgress | OutputPart | Failure | T:
+    """A line from the session, whose last one is a ``result``. Raises RemoteProtocolError."""
+    match list(parse_object(line).items()):
+        case [("progress", value)]:
+            return from_json(BuildProgress, value)
+        case [("output", value)]:
+            return from_json(OutputPart, value)
+        case [("error", value)]:
+            return from_json(Failure, value)
+        case [("result", value)]:
+            return from_json(result, value)
+    msg = "a message is one of progress, output, error and result"
+    raise RemoteProtocolError(msg)
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+class Readable(Protocol):
+    def recv(self, size: int, /) -> bytes: ...
+
+
+class LineReader:
+    """Lines from a stream, none longer than the limit."""
+
+    def __init__(self, stream: Readable, limit: int = LINE_LIMIT) -> None:
+        self._stream = stream
+        self._limit = limit
+        self._buffer = bytearray()
+
+    def read(self) -> bytes | None:
+        """The next line without its end; None when the stream ends before one is complete.
+
+        Raises RemoteProtocolError for a line that is too long, and what ``recv`` raises.
+        """
+        scanned = 0
+        while (end := self._buffer.find(b"\n", scanned)) < 0:
+            scanned = len(self._buffer)
+            if scanned >= self._limit:
+                msg = f"a line of more than {self._limit} bytes"
+                raise RemoteProtocolError(msg)
+            data = self._stream.recv(1 << 16)
+            if not data:
+                return None
+            self._buffer += data
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A session in another process: the verbs of `Machine`, over its control socket."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, TypeVar
+
+from nullmodem.api import control_protocol as protocol
+from nullmodem.api.facts import LoadMapFacts, StopFacts
+from nullmodem.errors import NoSessionError, RemoteProtocolError, SessionError, WireTimeout
+from nullmodem.kbuild import Progress, Stage
+from nullmodem.kbuild.progress import silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from nullmodem.api.facts import ModuleFacts
+    from nullmodem.api.sessions import RunningSession
+    from nullmodem.kbuild import ProgressCallback
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 60.0
+"""For what a session answers at once, unless the target is slow to stop."""
+
+
+def _nobody(_data: bytes) -> None:
+    """For commands that print nothing."""
+
+
+class RemoteMachine:
+    """The machine of a running session. Every method opens a connection of its own and may be called from any thread.
+
+    Errors are those `Machine` raises in the session's process, and SessionError when that process ends meanwhile.
+    """
+
+    def __init__(self, session: RunningSession) -> None:
+        """Raises SessionError for a session of a nullmodem that speaks another protocol."""
+        self.session = session
+        if session.record.protocol != protocol.VERSION:
+            version = session.record.version
+            msg = f"the session {session.name!r} was started by nullmodem {version}, which speaks another protocol"
+            raise SessionError(msg, hint=f"End it where it was started, or with `kill {session.record.pid}`.")
+
+    # -- facts ---------------------------------------------------------------------------------------------------
+
+    def status(self, timeout: float = ANSWER_SECONDS) -> protocol.SessionStatus:
+        return self._ask(protocol.GetStatus(), protocol.SessionStatus, timeout=timeout)
+
+    def modules(self) -> tuple[ModuleFacts, ...]:
+        return self._ask(protocol.GetModules(), protocol.ModuleList, timeout=ANSWER_SECONDS).modules
+
+    def load_map(self, name: str) -> LoadMapFacts:
+        """Raises UsageError for a module that is not loaded."""
+        return self._ask(protocol.GetLoadMap(name), LoadMapFacts, timeout=ANSWER_SECONDS)
+
+    # -- modules -------------------------------------------------------------------------------------------------
+
+    def build(self, path: Path, progress: ProgressCallback = silent) -> protocol.Built:
+        """Build a module, so that it can be loaded by name. Raises BuildError, UsageError."""
+        return self._ask(protocol.Build(str(path.absolute())), protocol.Built, progress=progress)
+
+    def load(self, name: str, parameters: Sequence[str] = ()) -> protocol.Done:
+        """Load a module; returns when that is done, or the target has stopped in the middle of it."""
+        return self._ask(protocol.Load(name, tuple(parameters)), protocol.Done)
+
+    def unload(self, name: str, *, force: bool = False) -> protocol.Done:
+        """Unload a module; returns as `load` does."""
+        return self._ask(protocol.Unload(name, force), protocol.Done)
+
+    def reload(self, name: str, progress: ProgressCallback = silent) -> protocol.Done:
+        """Rebuild, unload and load a module; returns as `load` does. Raises BuildError: the old one stays loaded."""
+        return self._ask(protocol.Reload(name), protocol.Done, progress=progress)
+
+    # -- the machine ---------------------------------------------------------------------------------------------
+
+    def interrupt(self) -> StopFacts:
+        """Stop the target. Raises WireTimeout when it does not."""
+        return self._ask(protocol.Interrupt(), StopFacts, timeout=ANSWER_SECONDS)
+
+    def continue_target(self, *, force: bool = False) -> protocol.Continued:
+        """Let the target run. Raises LeaseError when a debugger holds it, unless ``force``."""
+        return self._ask(protocol.Continue(force), protocol.Continued, timeout=ANSWER_SECONDS)
+
+    def execute(self, words: Sequence[str], on_output: Callable[[bytes], None]) -> int:
+        """Run a command in the target's shell; returns its exit status. Raises StateError while it is stopped."""
+        return self._ask(protocol.Execute(tuple(words)), protocol.Exited, on_output=on_output).code
+
+    def push(self, file: Path, destination: str = "") -> str:
+        """Copy a file to the target; returns its path there."""
+        return self._ask(protocol.Push(str(file.absolute()), destination), protocol.Pushed).path
+
+    def stop(self, timeout: float = ANSWER_SECONDS) -> None:
+        """End the session; returns when it has ended."""
+        with self._connect(timeout) as connection:
+            self._exchange(connection, protocol.End(), protocol.Ending, silent, _nobody)
+            try:
+                while connection.recv(1 << 16):
+                    pass
+            except TimeoutError:
+                raise self._silent(timeout) from None
+            except OSError:
+                return  # reset instead of closed: it has ended all the same
+
+    # -- one exchange --------------------------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        request: protocol.Request,
+        result: type[T],
+        *,
+        progress: ProgressCallback = silent,
+        on_output: Callable[[bytes], None] = _nobody,
+        timeout: float | None = None,
+    ) -> T:
+        with self._connect(timeout) as connection:
+            return self._exchange(connection, request, result, progress, on_output)
+
+    def _connect(self, timeout: float | None) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout)
+        try:
+            connection.connect(str(self.session.control_socket))
+        except FileNotFoundError:
+            connection.close()
+            msg = f"the session {self.session.name!r} takes no commands yet: it is starting"
+            raise NoSessionError(msg, hint="Wait until its target has booted.") from None
+        except OSError as error:
+            connection.close()
+            msg = f"the session {self.session.name!r} does not answer: {error.strerror or error}"
+            raise NoSessionError(msg, hint=f"Its process is {self.session.record.pid}.") from error
+        return connection
+
+    def _exchange(
+        self,
+        connection: socket.socket,
+        request: protocol.Request,
+        result: type[T],
+        progress: ProgressCallback,
+        on_output: Callable[[bytes], None],
+    ) -> T:
+        reader = protocol.LineReader(connection)
+        try:
+            connection.sendall(protocol.encode_request(request))
+            while (line := reader.read()) is not None:
+                match protocol.parse_message(line, result):
+                    case protocol.BuildProgress() as report:
+                        progress(_progress(report))
+                    case protocol.OutputPart(data):
+                        on_output(data)
+                    case protocol.Failure() as failure:
+                        raise protocol.error_of(failure)
+                    case answer:
+                        return answer
+        except TimeoutError:
+            raise self._silent(connection.gettimeout() or 0.0) from None
+        except ConnectionError as error:
+            raise self._gone() from error
+        raise self._gone()
+
+    def _gone(self) -> SessionError:
+        return SessionError(f"the session {self.session.name!r} ended before it had answered")
+
+    def _silent(self, timeout: float) -> WireTimeout:
+        msg = f"the session {self.session.name!r} did not answer within {timeout:.0f} s"
+        return WireTimeout(msg, hint=f"If it hangs, `kill {self.session.record.pid}` ends it and its target.")
+
+
+def _progress(report: protocol.BuildProgress) -> Progress:
+    try:
+        stage = Stage(report.stage)
+    except ValueError:
+        msg = f"the session reported an unknown stage of a build, {report.stage[:40]!r}"
+        raise RemoteProtocolError(msg) from None
+    return Progress(stage, report.fraction, report.seconds_left, report.detail)

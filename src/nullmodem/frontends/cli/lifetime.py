@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a session that this process holds comes to its end: asked from elsewhere, by a signal, or with its terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Ending:
+    """Becomes readable when somebody has asked for the end. ``ask`` may be called from any thread, again and again."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        self._lock = threading.Lock()
+        self._asked = False
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def ask(self) -> None:
+        with self._lock:
+            if not self._asked:
+                self._asked = True
+                os.write(self._writer, b"x")
+
+    def close(self) -> None:
+        """Only after the last `ask`."""
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM, and the SIGHUP of a terminal that closes, raise SystemExit with the status a shell expects."""
+    before = {number: signal.signal(number, _end) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """For cleaning up: a second Ctrl-C must not leave half of it undone."""
+    before = {number: signal.signal(number, lambda _n, _f: None) for number in (signal.SIGINT, *_SIGNALS)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding a gdb, and running it on the terminal we were started from."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from nullmodem.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+OLDEST: Final = (10, 1)
+"""The first with `with`, which sets something for one command only. Tested are 13.1 and 18.1."""
+_DEBUGINFOD: Final = (12, 1)
+_VERSION: Final = re.compile(r"GNU gdb .*?(\d+)\.(\d+)")
+_VERSION_SECONDS: Final = 30.0  # the first start of a gdb with Python in it can take seconds on a loaded machine
+_END_SECONDS: Final = 5.0
+
+
+class HasFileno(Protocol):
+    def fileno(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gdb:
+    """A gdb that runs: the ``path`` to start it by, and its version as (major, minor)."""
+
+    path: str
+    version: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What a gdb has to do when it starts.
+
+    ``remote`` is what follows `target remote`. ``init_function``, in ``init_file`` unless that is empty, is where to go
+    on to; empty: stay where the target stands. ``breakpoints`` are locations for `break`; ``arguments`` the user's own
+    for gdb, which come last, so that their commands find everything done.
+    """
+
+    vmlinux: str
+    remote: str
+    init_function: str = ""
+    init_file: str = ""
+    breakpoints: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+
+
+def find_gdb(wanted: str | None = None) -> Gdb:
+    """The gdb named by the user, or the first that runs of: gdb, gdb-multiarch, the one installed beside this Python.
+
+    Raises UsageError when there is none, it does not run, or is too old.
+    """
+    if wanted is not None:
+        path = shutil.which(Path(wanted).expanduser() if os.sep in wanted else wanted)
+        if path is None:
+            msg = f"there is no gdb at {wanted}" if os.sep in wanted else f"there is no program {wanted} in PATH"
+            raise UsageError(msg, hint="Leave out --gdb to use the one that is found.")
+        return _examine(path)
+    beside = Path(sys.executable).parent / "gdb"
+    refusals = []
+    for name in ("gdb", "gdb-multiarch", str(beside)):
+        path = shutil.which(name)
+        if path is None:
+            continue
+        try:
+            return _examine(path)
+        except UsageError as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
+    raise UsageError(
+        "there is no gdb on this machine",
+        hint="apt-get install gdb, or pip install 'nullmodem[gdb]', or name one with --gdb PATH. "
+        "With --no-gdb the target is served to a gdb that runs elsewhere.",
+    )
+
+
+def _examine(path: str) -> Gdb:
+    try:
+        result = subprocess.run(
+            [path, "--version"],
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=_VERSION_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        msg = f"{path} does not run: {error}"
+        raise UsageError(msg) from error
+    found = _VERSION.search(result.stdout)
+    if found is None:
+        said = (result.stdout + result.stderr).strip() or "nothing"
+        msg = f"{path} is no gdb: asked for its version it said {said[:200]!r}"
+        raise UsageError(msg)
+    version = (int(found[1]), int(found[2]))
+    if version < OLDEST:
+        msg = f"{path} is gdb {version[0]}.{version[1]}; {OLDEST[0]}.{OLDEST[1]} is the oldest that will do"
+        raise UsageError(msg, hint="pip install 'nullmodem[gdb]' brings a current one.")
+    return Gdb(path, version)
+
+
+def command_line(gdb: Gdb, invitation: Invitation) -> list[str]:
+    """The whole command. The user's own settings and init files are left as they are."""
+    command = [gdb.path, "-q"]
+    if gdb.version >= _DEBUGINFOD:
+        # Or gdb asks its user, at the first start, whether to ask servers on the Internet about a kernel built here.
+        command += ["-iex", "set debuginfod enabled off"]
+    # The files the target names are on this machine. Left to find that out, gdb warns of it at every start.
+    command += ["-iex", "set sysroot"]
+    command += [invitation.vmlinux, "-ex", f"target remote {invitation.remote}"]
+    # A location in a module that comes later is not worth a question.
+    for location in invitation.breakpoints:
+        command += ["-ex", f"with breakpoint pending on -- break {location}"]
+    if invitation.init_function:
+        source = f"-source {invitation.init_file} -function " if invitation.init_file else ""
+        command += ["-ex", f"tbreak {source}{invitation.init_function}", "-ex", "continue"]
+    return [*command, *invitation.arguments]
+
+
+def run_in_foreground(command: Sequence[str], until: HasFileno | None = None) -> int:
+    """Run a gdb on our terminal and wait for its end, or until ``until`` is readable, which ends it.
+
+    Returns its exit status, 128 + n when signal n ended it. Call from the main thread: Ctrl-C is gdb's alone meanwhile.
+    An exception raised by a signal's handler ends gdb, too. Raises UsageError when it cannot be started.
+    """
+    with _terminal_restored(), _keys_left_to_child():
+        try:
+            child = subprocess.Popen(command)
+        except OSError as error:
+            msg = f"cannot start {command[0]}: {error.strerror}"
+            raise UsageError(msg) from error
+        try:
+            ended = os.pidfd_open(child.pid)
+            sources: list[int | HasFileno] = [ended] if until is None else [ended, until]
+            try:
+                select.select(sources, [], [])
+            finally:
+                os.close(ended)
+        finally:
+            code = _end(child)
+    return code if code >= 0 else 128 - code
+
+
+def _end(child: subprocess.Popen[bytes]) -> int:
+    """Wait for a process that has ended; one that has not is asked to, so that it leaves the terminal in order."""
+    code = child.poll()
+    if code is not None:
+        return code
+    child.terminate()
+    try:
+        return child.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
+@contextlib.contextmanager
+def _terminal_restored() -> Iterator[None]:
+    """A gdb that crashes leaves the terminal without echo."""
+    try:
+        before = termios.tcgetattr(sys.stdin.fileno())
+    except (termios.error, OSError, ValueError):  # not a terminal, or closed
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(termios.error, OSError):
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def _keys_left_to_child() -> Iterator[None]:
+    """Ctrl-C and Ctrl-\\ go to every process on the terminal; here they mean the child.
+
+    A handler and not SIG_IGN, because an ignored signal stays ignored in the program that is started.
+    """
+    keys = (signal.SIGINT, signal.SIGQUIT)
+    before = {key: signal.signal(key, lambda _number, _frame: None) for key in keys}
+    try:
+        yield
+    finally:
+        for key, handler in before.items():
+            signal.signal(key, handler)
