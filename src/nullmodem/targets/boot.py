@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import queue
 import re
+import threading
+import time
 from dataclasses import dataclass
 
 # What ends a boot, as the console prints it: kernel/panic.c, and our own guest/rc.
@@ -30,25 +32,32 @@ class BootWatch:
     """Collects the signs of one boot, from any thread. Feed ``console`` with all that the console prints."""
 
     def __init__(self) -> None:
+        self._spoken = threading.Event()
         self._signs: queue.SimpleQueue[Up | Down] = queue.SimpleQueue()
         self._line = b""
 
     def up(self) -> None:
+        self._spoken.set()
         self._signs.put(Up())
 
     def down(self, reason: str) -> None:
+        self._spoken.set()
         self._signs.put(Down(reason))
 
     def console(self, data: bytes) -> None:
+        self._spoken.set()
         *lines, rest = (self._line + data).split(b"\n")
         self._line = rest[-_LINE_LIMIT:]
         for line in lines:
             if fatal := _FATAL.search(line):
                 self.down((fatal[1] or fatal[0]).decode(errors="replace"))
 
-    def wait(self, timeout: float) -> Up | Down:
-        """The first sign; Down when there was none for ``timeout`` seconds."""
+    def wait(self, timeout: float, silence: float | None = None) -> Up | Down:
+        """The first sign; Down when there was none for ``timeout`` seconds, or not a word for the first ``silence``."""
+        deadline = time.monotonic() + timeout
+        if silence is not None and not self._spoken.wait(min(silence, timeout)):
+            return Down(f"its console printed nothing for {min(silence, timeout):g} s")
         try:
-            return self._signs.get(timeout=timeout)
+            return self._signs.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             return Down(f"it did not answer within {timeout:g} s")

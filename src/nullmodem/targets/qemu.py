@@ -48,11 +48,16 @@ Progress = Callable[[str], None]
 
 BOOT_TIMEOUT = 60.0
 
-# A KVM that works boots in a second or two; one that hangs must not cost the whole boot timeout before TCG is tried.
+# With a KVM that works the kernel's first words come in the first second. One that does not may run nothing at all and
+# never say so, and must not cost the whole boot timeout before TCG is tried.
+_KVM_SILENCE = 4.0
 _KVM_TIMEOUT = 15.0
 
 # A kgdb reply or a burst of console text is never larger: QEMU does not wait for us to read it.
 _SOCKET_BUFFER = 1 << 20
+
+# A panic prints two dozen lines after the one that says why.
+_LAST_LINES = 30
 
 # For what is certain to come at once, unless this machine stands still.
 _DRAIN_TIMEOUT = 5.0
@@ -136,7 +141,8 @@ class QemuTarget:
         if not others:
             return cls._boot(spec, first, workdir, qemu, busybox, tell, timeout)
         try:
-            return cls._boot(spec, first, workdir, qemu, busybox, tell, min(timeout, _KVM_TIMEOUT))
+            limit = min(timeout, _KVM_TIMEOUT)
+            return cls._boot(spec, first, workdir, qemu, busybox, tell, limit, silence=_KVM_SILENCE)
         except BootError as error:
             tell(f"{first.value}: {error.message.splitlines()[0]}; trying {others[0].value}")
         target = cls._boot(spec, others[0], workdir, qemu, busybox, tell, timeout)
@@ -145,7 +151,15 @@ class QemuTarget:
 
     @classmethod
     def _boot(
-        cls, spec: QemuSpec, accel: Accel, workdir: Path, qemu: str, busybox: Path, tell: Progress, timeout: float
+        cls,
+        spec: QemuSpec,
+        accel: Accel,
+        workdir: Path,
+        qemu: str,
+        busybox: Path,
+        tell: Progress,
+        timeout: float,
+        silence: float | None = None,
     ) -> QemuTarget:
         tell(f"booting {spec.kernel} in QEMU ({accel.value}, {spec.memory_mb} MiB, {spec.cpus} CPU)")
         started = time.monotonic()
@@ -154,7 +168,7 @@ class QemuTarget:
         except OSError as error:
             raise TargetError(f"cannot prepare the target in {workdir}: {error}") from error
         try:
-            target._await_boot(timeout)
+            target._await_boot(timeout, silence)
         except BaseException:
             target.close()
             raise
@@ -280,8 +294,8 @@ class QemuTarget:
             return TargetLost(message)
         return TargetLost(f"{message}: QEMU ended with exit status {self._exit.code}\n{self._exit.log}")
 
-    def _await_boot(self, timeout: float) -> None:
-        sign = self._watch.wait(timeout)
+    def _await_boot(self, timeout: float, silence: float | None) -> None:
+        sign = self._watch.wait(timeout, silence)
         reason = sign.reason if isinstance(sign, Down) else ""
         if not reason:
             try:
@@ -302,7 +316,7 @@ class QemuTarget:
     def _last_words(self) -> str:
         """QEMU's own messages and the console's end, for a person."""
         said = self._qemu_log.read_text(errors="replace").strip() if self._qemu_log.exists() else ""
-        return "\n".join(part for part in (said, self.console.tail()) if part)
+        return "\n".join(part for part in (said, self.console.tail(_LAST_LINES)) if part)
 
 
 def _find_qemu(name: str) -> str:

@@ -25,6 +25,13 @@ def test_silence_is_down() -> None:
     assert BootWatch().wait(0.01) == Down("it did not answer within 0.01 s")
 
 
+def test_a_machine_that_says_nothing_at_all_is_given_up_sooner() -> None:
+    assert BootWatch().wait(60, silence=0.01) == Down("its console printed nothing for 0.01 s")
+    watch = BootWatch()
+    watch.console(b"L")
+    assert watch.wait(0.02, silence=0.01) == Down("it did not answer within 0.02 s")
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
