@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nullmodem.errors import KernelDataError
+from nullmodem.errors import KernelDataError, MemoryFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -106,3 +106,11 @@ def plan(fields: Iterable[Field], limit: int = WIRE_READ) -> tuple[tuple[int, in
             choices.append((reads + 1, total + end - start, (*windows, (start, end))))
         best.append(min(choices))
     return best[-1][2]
+
+
+def read_up_to(memory: Memory, address: int, wanted: int, needed: int) -> bytes:
+    """``wanted`` bytes, or only the ``needed`` ones where memory ends before. Raises MemoryFault."""
+    try:
+        return memory.read(address, wanted)
+    except MemoryFault:
+        return memory.read(address, needed)

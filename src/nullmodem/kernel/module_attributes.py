@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nullmodem.errors import KernelDataError, MemoryFault
-from nullmodem.kernel.fields import WIRE_READ
+from nullmodem.errors import KernelDataError
+from nullmodem.kernel.fields import WIRE_READ, read_up_to
 from nullmodem.kernel.regions import KERNEL_SPACE
 from nullmodem.symbols.elf import find_build_id
 
@@ -71,7 +71,7 @@ class AttributeReader:
         count_at = self._types.offset(_SECTIONS, "nsections")
         first = self._types.offset(_SECTIONS, "attrs") + self._types.offset(_SECTION, "address") - count_at
         stride = self._types.size(_SECTION)
-        raw = _read_up_to(memory, address + count_at, WIRE_READ, 4)
+        raw = read_up_to(memory, address + count_at, WIRE_READ, 4)
         count = _checked_count(int.from_bytes(raw[:4], "little"), address)
         length = first + (count - 1) * stride + 8
         if length > len(raw):
@@ -85,7 +85,7 @@ class AttributeReader:
         _check_pointer("sect_attrs->grp.bin_attrs", table)
         count = 0
         while True:
-            chunk = _read_up_to(memory, table + count * 8, WIRE_READ // 8 * 8, 8)
+            chunk = read_up_to(memory, table + count * 8, WIRE_READ // 8 * 8, 8)
             words = _strided(chunk, 8)
             if 0 in words:
                 count += words.index(0)
@@ -95,14 +95,6 @@ class AttributeReader:
         first = self._types.offset(_SECTIONS, "attrs") + self._types.offset(_ATTRIBUTE, "private")
         stride = self._types.size(_ATTRIBUTE)
         return _strided(memory.read(address + first, (count - 1) * stride + 8), stride)
-
-
-def _read_up_to(memory: Memory, address: int, wanted: int, needed: int) -> bytes:
-    """``wanted`` bytes, or only the ``needed`` ones where memory ends before."""
-    try:
-        return memory.read(address, wanted)
-    except MemoryFault:
-        return memory.read(address, needed)
 
 
 def _strided(raw: bytes, stride: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import IdentityError, KernelDataError, MemoryFault, SymbolError
+from nullmodem.kernel.fields import read_up_to
 from nullmodem.symbols.elf import find_build_id
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def _build_id_offset(vmlinux: Vmlinux) -> int:
 
 def _another_kernel(vmlinux: Vmlinux, slide: int, memory: Memory) -> IdentityError:
     try:
-        text = memory.read(_symbol(vmlinux, "linux_banner") + slide, _BANNER_BYTES)
+        address = _symbol(vmlinux, "linux_banner") + slide
+        text = read_up_to(memory, address, _BANNER_BYTES, len(vmlinux.banner))
     except MemoryFault:
         text = b""
     running = text.partition(b"\0")[0].strip() if text.startswith(b"Linux version ") else b""
