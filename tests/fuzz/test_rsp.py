@@ -89,7 +89,7 @@ def test_the_invariant_holds_for_what_grows_from_the_seeds(batch: int) -> None:
             corpus.append(data)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("batch", range(100, 140))
 def test_the_invariant_holds_for_many_more(batch: int) -> None:
     rng = random.Random(batch)
