@@ -8,6 +8,7 @@ arrives are served in the order they come. There is no lock, because there is no
 
 from __future__ import annotations
 
+import logging
 import os
 import selectors
 import threading
@@ -15,12 +16,13 @@ from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from nullmodem.errors import StateError, WireClosed
+from nullmodem.errors import NullmodemError, StateError, WireClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 class Driven(Protocol):
@@ -28,7 +30,10 @@ class Driven(Protocol):
 
     def fileno(self) -> int: ...
     def on_wire(self) -> None: ...
+    def patience(self) -> float | None: ...
+    def on_overdue(self) -> None: ...
     def on_lost(self, error: WireClosed) -> None: ...
+    def on_trouble(self, error: NullmodemError) -> None: ...
 
 
 class Engine:
@@ -79,7 +84,9 @@ class Engine:
             selector.register(self._reader, selectors.EVENT_READ)
             selector.register(self._driven.fileno(), selectors.EVENT_READ)
             while True:
-                ready = {key.fd for key, _events in selector.select()}
+                ready = {key.fd for key, _events in selector.select(None if self._lost else self._driven.patience())}
+                if not ready and not self._lost:
+                    self._guard(self._driven.on_overdue)
                 if self._driven.fileno() in ready and not self._lost:
                     self._guard(self._driven.on_wire)
                 if self._reader in ready:
@@ -97,8 +104,17 @@ class Engine:
         try:
             function()
         except WireClosed as error:
-            self._lost = True
-            self._driven.on_lost(error)
+            self._lose(error)
+        except NullmodemError as error:
+            self._driven.on_trouble(error)
+        except Exception as error:
+            # A mistake of ours. The thread must not end without a word: everybody would wait for it for ever.
+            _log.exception("the engine failed")
+            self._lose(WireClosed(f"nullmodem failed: {error!r}", hint="Please report this, with the log."))
+
+    def _lose(self, error: WireClosed) -> None:
+        self._lost = True
+        self._driven.on_lost(error)
 
     def _serve(self, function: Callable[[], object], future: Future[object]) -> None:
         if not future.set_running_or_notify_cancel():
@@ -106,8 +122,7 @@ class Engine:
         try:
             future.set_result(function())
         except WireClosed as error:
-            self._lost = True
-            self._driven.on_lost(error)
+            self._lose(error)
             future.set_exception(error)
         except BaseException as error:
             future.set_exception(error)

@@ -37,6 +37,7 @@ class StopReason(Enum):
     MODULE_LOAD = "module load"
     TRAP = "breakpoint in the code"
     FAULT = "fault"
+    TROUBLE = "trouble in the session"
 
 
 class Access(Enum):

@@ -98,6 +98,10 @@ class Runner:
         self._passed = self._target.own.pc
         self._repeat_move()
 
+    def forget(self) -> None:
+        """The plan under way has failed."""
+        self._journey = _Journey(ContinuePlan())
+
     @property
     def plan_thread(self) -> int | None:
         """The thread that the plan under way is about."""
@@ -150,7 +154,7 @@ class Runner:
             self._leave()
             if isinstance(move, Run) and move.deliver:
                 self._journey.outstanding = Run()
-                self._stub.deliver_fault()
+                self._stub.deliver_fault(pc)
             else:
                 self._stub.resume()
 

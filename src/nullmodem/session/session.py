@@ -148,6 +148,17 @@ class Session:
         self.target.end()
         self.bus.publish(Lost(error.message))
 
+    def on_trouble(self, error: NullmodemError) -> None:
+        """Something the wire brought could not be dealt with. A target that stands still must not do so unseen."""
+        self.say(str(error))
+        if self.state is not State.RUNNING or not self.stub.is_stopped:
+            return
+        self.runner.forget()
+        if self.target.is_known:
+            self._visible(StopReason.TROUBLE, SIGTRAP)
+        else:
+            self.on_lost(WireClosed(f"the target stopped and could not be read: {error.message}"))
+
     # -- what is known -------------------------------------------------------------------------------------------
 
     @property
@@ -335,6 +346,13 @@ class Session:
             raise RemoteProtocolError(msg)
         self.world.threads.new_stop()
         self.runner.arrived(reply)
+
+    def patience(self) -> float | None:
+        """Seconds until `on_overdue`; None while the wire owes nothing."""
+        return self.stub.patience()
+
+    def on_overdue(self) -> None:
+        self.stub.overdue()
 
     def on_leaving(self) -> None:
         """The runner is about to set the target going."""

@@ -64,6 +64,11 @@ class StoppedTarget:
     # -- registers -----------------------------------------------------------------------------------------------
 
     @property
+    def is_known(self) -> bool:
+        """Whether its registers have been read."""
+        return self._registers is not None
+
+    @property
     def registers(self) -> Registers:
         """The stopped processor's registers, as a debugger's user should see them."""
         return self._interrupted or self.own

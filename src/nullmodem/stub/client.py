@@ -23,7 +23,7 @@ from nullmodem.errors import (
     WireTimeout,
 )
 from nullmodem.rsp import replies, requests
-from nullmodem.rsp.client import ClientConnection, Reply, StrayPacket, Text
+from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, StrayPacket, Text
 from nullmodem.rsp.hexadecimal import parse_hex
 from nullmodem.rsp.threads import ALL_THREADS, parse_thread_id
 from nullmodem.wire.meter import Meter
@@ -98,6 +98,11 @@ class KgdbStub:
     def fileno(self) -> int:
         return self._stream.fileno()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the target stands still and answers."""
+        return not self._running
+
     # -- run control ---------------------------------------------------------------------------------------------
 
     def halt_reason(self, timeout: float | None = None) -> replies.StopReply:
@@ -115,20 +120,37 @@ class KgdbStub:
 
     def resume(self) -> None:
         """Let every processor run from where it is. The next stop comes by `take_stop`."""
-        self._run(requests.Continue())
+        self._run(requests.Continue().encode())
 
     def step(self) -> None:
         """One instruction on the current processor; the others run meanwhile and one of them may stop first."""
-        self._run(requests.Step())
+        self._run(requests.Step().encode())
 
-    def deliver_fault(self) -> None:
-        """Hand the exception that stopped the kernel back to it (``C09``): it goes on as if no debugger were there."""
-        self._run(requests.ContinueWithSignal(9))
+    def deliver_fault(self, pc: int) -> None:
+        """Hand the exception that stopped the kernel at ``pc`` back to it: it goes on as if no debugger were there.
+
+        ``C09`` asks for that (gdb_cmd_exception_pass), but the stub goes on to read the 09 as an address to continue
+        at. Sixteen more digits push it out of the 64 bits that are kept (kgdb_hex2long), and name the right one.
+        """
+        self._run(b"C09%016x" % pc)
 
     def detach(self) -> None:
         """Drop all breakpoints and let the target run; it reports nothing from here on."""
         self._expect_ok(requests.Detach())
         self._running = True
+
+    def patience(self) -> float | None:
+        """Seconds to wait for the running target before `overdue` is called; None while nothing is owed.
+
+        Only two things are: the acknowledgement of what set it running, and the rest of a packet that has begun.
+        """
+        owed = self._running and (not self._connection.acknowledged or self._connection.partial)
+        return self._patience.seconds(64) if owed else None
+
+    def overdue(self) -> None:
+        """What was owed did not come: ask for it again. Raises WireTimeout when that has been done often enough."""
+        self._connection.timeout()
+        self._flush()
 
     def take_stop(self) -> replies.StopReply | replies.Exited | None:
         """What a running target has sent since the last call: a stop, its end, or None. Never blocks.
@@ -267,9 +289,9 @@ class KgdbStub:
             raise RemoteProtocolError(msg)
         return parsed
 
-    def _run(self, request: requests.Request) -> None:
+    def _run(self, payload: bytes) -> None:
         self._select(None)
-        self._send(request.encode())
+        self._send(payload)
         self._running = True
         self._known_threads.clear()
 
@@ -342,6 +364,8 @@ class KgdbStub:
                     self._pending.append(payload)
                 case StrayPacket():
                     pass
-                case Text(text):
+                case Text(text) | Damaged(raw=text):
                     self._on_text(text)
+                case Resend():
+                    pass
         self._flush()

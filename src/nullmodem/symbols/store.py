@@ -5,9 +5,10 @@ Two facts about the outside world force this. A module is rebuilt in place while
 both gdb and drgn read debug info lazily, so a file must not change under them. And gdb knows a library by its path
 alone: the same path at new addresses keeps the old ones, and breakpoints go to them (gdb solib.c update_solib_list).
 
-The copies differ from the originals in one thing: no section has an address. The kernel's linker script leaves some in
-a .ko (``.data`` at 0x60, since 6.12 or so), where they mean nothing; but gdb takes a file with any for a linked one,
-and does not relocate its debug info (symfile.c default_symfile_offsets: "We do not expect this to happen").
+The copies differ from the originals in two things. No section has an address: the kernel's linker script leaves some
+in a .ko (``.data`` at 0x60, since 6.12 or so), where they mean nothing; but gdb takes a file with any for a linked one,
+and does not relocate its debug info (symfile.c default_symfile_offsets: "We do not expect this to happen"). And the
+sections that the kernel reads and never loads are empty, or `info sharedlibrary` would count their made-up addresses.
 """
 
 from __future__ import annotations
@@ -23,15 +24,17 @@ from nullmodem.errors import SymbolError
 from nullmodem.symbols.elf import ElfFile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
 
+    from nullmodem.symbols.elf import Section
     from nullmodem.symbols.module_file import ModuleFile
 
 KEEP_RELEASED: Final = 32
 _CHUNK: Final = 1 << 20
 _SECTION_TABLE: Final = struct.Struct("<40xQ10xHH2x")  # of an ELF header: e_shoff, e_shentsize, e_shnum
-_ADDRESS: Final = 16  # offset of sh_addr in a section header
-_NO_ADDRESS: Final = bytes(8)
+_ADDRESS: Final = 16  # offset of sh_addr in a section header; sh_offset and sh_size are behind it
+NEVER_LOADED: Final = frozenset({".modinfo", "__versions"})  # kernel/module/main.c rewrite_section_headers
 
 
 class ModuleStore:
@@ -95,7 +98,7 @@ class ModuleStore:
                     copy.write(chunk)
             with ElfFile.open(file.path) as after:
                 file.check_unchanged(after)
-                _clear_addresses(temporary, len(after.sections))
+                _prepare(temporary, after.sections)
             content = self._objects / digest.hexdigest()
             temporary.chmod(0o400)
             temporary.replace(content)
@@ -129,10 +132,11 @@ class ModuleStore:
             return
 
 
-def _clear_addresses(copy: Path, sections: int) -> None:
-    """Set every section's address to 0."""
+def _prepare(copy: Path, sections: Sequence[Section]) -> None:
+    """Clear every section's address, and the size of those that are never loaded."""
     with copy.open("r+b") as file:
         table, size, _count = _SECTION_TABLE.unpack(file.read(_SECTION_TABLE.size))
-        for index in range(sections):
+        for index, section in enumerate(sections):
+            length = 0 if section.name in NEVER_LOADED else section.size
             file.seek(table + index * size + _ADDRESS)
-            file.write(_NO_ADDRESS)
+            file.write(struct.pack("<QQQ", 0, section.offset, length))
