@@ -34,12 +34,15 @@ _JOIN_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What is served: a machine, under which name it is found, what gdb may connect to, and how to ask for its end."""
+    """What is served: a machine, under which name it is found, what gdb may connect to, how to ask for its end, and
+    the file in which this process logs.
+    """
 
     session: RunningSession
     machine: Machine
     gdb: tuple[str, ...]
     end: Callable[[], None]
+    log: Path
 
 
 class ControlServer:
@@ -133,6 +136,7 @@ class Conversation:
 
     def __init__(self, connection: socket.socket, service: Service) -> None:
         self._connection = connection
+        self._sending = threading.Lock()
         self._service = service
         self._machine = service.machine
         self._live = service.machine.live
@@ -174,7 +178,9 @@ class Conversation:
         except Exception as error:
             _log.exception("a request failed")
             msg = f"the session failed inside: {type(error).__name__}: {error}"
-            raise SessionError(msg, hint="This is a bug in nullmodem; its log has the traceback.") from error
+            raise SessionError(
+                msg, hint=f"This is a bug in nullmodem; {self._service.log} has the traceback."
+            ) from error
 
     def _modules(self, _request: protocol.GetModules) -> protocol.ModuleList:
         return protocol.ModuleList(tuple(module_facts(module) for module in self._live.modules()))
@@ -233,7 +239,11 @@ class Conversation:
         command = words[0] if len(words) == 1 else words
         running = self._machine.execute(command, self._output)
         try:
-            outcome = running.wait(stops=False, until=self._connection)
+            outcome = running.wait(until=self._connection)
+            if outcome.stop is not None:
+                where = stop_facts(self._live, outcome.stop).where
+                self._send(protocol.Note(f"the target has stopped at {where}; the command goes on when it does"))
+                outcome = running.wait(stops=False, until=self._connection)
             if outcome.result is None:
                 running.cancel()
                 raise ConnectionAbortedError
@@ -255,7 +265,8 @@ class Conversation:
                 self._send(protocol.OutputPart(data[start : start + protocol.OUTPUT_CHUNK]))
 
     def _send(self, message: protocol.Message) -> None:
-        self._connection.sendall(protocol.encode_message(message))
+        with self._sending:
+            self._connection.sendall(protocol.encode_message(message))
 
 
 def _absolute(text: str) -> Path:

@@ -7,6 +7,7 @@
     {"request": "load", "arguments": {...}}
                                               {"progress": {...}}     any number, while something is built
                                               {"output": {...}}       any number, while a command prints
+                                              {"note": {...}}         any number: something to tell the user
                                               {"result": {...}}       or {"error": {...}}; the last line
 
 One connection carries one request. A client that closes it before the last line has lost interest: a build is given
@@ -230,6 +231,13 @@ class OutputPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """One line for the user, while he waits."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """An error of nullmodem's tree. The fields after ``hint`` are those that some classes have beside the message."""
 
@@ -294,7 +302,7 @@ def parse_request(line: bytes) -> Request:
     raise RemoteProtocolError(msg)
 
 
-Message = BuildProgress | OutputPart | Failure | Result
+Message = BuildProgress | OutputPart | Note | Failure | Result
 
 
 def encode_message(message: Message) -> bytes:
@@ -303,6 +311,8 @@ def encode_message(message: Message) -> bytes:
             name = "progress"
         case OutputPart():
             name = "output"
+        case Note():
+            name = "note"
         case Failure():
             name = "error"
         case _:
@@ -310,18 +320,20 @@ def encode_message(message: Message) -> bytes:
     return _line({name: to_json(message)})
 
 
-def parse_message(line: bytes, result: type[T]) -> BuildProgress | OutputPart | Failure | T:
+def parse_message(line: bytes, result: type[T]) -> BuildProgress | OutputPart | Note | Failure | T:
     """A line from the session, whose last one is a ``result``. Raises RemoteProtocolError."""
     match list(parse_object(line).items()):
         case [("progress", value)]:
             return from_json(BuildProgress, value)
         case [("output", value)]:
             return from_json(OutputPart, value)
+        case [("note", value)]:
+            return from_json(Note, value)
         case [("error", value)]:
             return from_json(Failure, value)
         case [("result", value)]:
             return from_json(result, value)
-    msg = "a message is one of progress, output, error and result"
+    msg = "a message is one of progress, output, note, error and result"
     raise RemoteProtocolError(msg)
 
 

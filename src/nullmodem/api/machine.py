@@ -6,11 +6,12 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shlex
+import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nullmodem.api.commands import RunningCommand
-from nullmodem.errors import CommandError, LeaseError, NullmodemError, StateError, UsageError
+from nullmodem.errors import CommandError, LeaseError, NullmodemError, StateError, TargetLost, UsageError
 from nullmodem.kbuild import Kernel, build_module
 from nullmodem.kbuild.progress import silent
 from nullmodem.session.model import State
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
     from nullmodem.kbuild.progress import ProgressCallback
     from nullmodem.session.model import Stop
     from nullmodem.targets.qemu import QemuTarget
-    from nullmodem.targets.target import ExecResult
+    from nullmodem.targets.target import ExecResult, TargetExit
 
 
 INTERRUPT_SECONDS = 30.0
 """A target that is alive stops within a second; one that emulates many CPUs on a busy machine takes longer."""
+
+EXIT_SECONDS = 5.0
+"""A wire breaks a moment before the process at its other end is known to have ended."""
 
 # Asked first; what does not listen has a second.
 _END_GROUP = (
@@ -66,6 +70,29 @@ class Machine:
         self.kernel = kernel
         self.workdir = workdir
         self._known: dict[str, Known] = {}
+        self._exit: TargetExit | None = None
+        self._gone = threading.Event()
+        target.on_exit(self._ended)
+
+    def _ended(self, how: TargetExit) -> None:
+        self._exit = how
+        self._gone.set()
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once the target has ended by itself, in a thread of ours; at once if it has already."""
+        self.target.on_exit(lambda _how: callback())
+
+    def require_alive(self) -> None:
+        """Raises TargetLost, with the target's last words, when it has ended or its wire is gone."""
+        if self.live.state is not State.LOST and self.target.alive:
+            return
+        self._gone.wait(EXIT_SECONDS)
+        if self._exit is None:
+            msg = "the wire to the target is lost"
+            raise TargetLost(msg)
+        words = f"\n{self._exit.log}" if self._exit.log else ""
+        msg = f"the target has ended: QEMU's exit status is {self._exit.code}{words}"
+        raise TargetLost(msg)
 
     @property
     def known(self) -> tuple[str, ...]:

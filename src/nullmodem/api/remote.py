@@ -26,8 +26,8 @@ ANSWER_SECONDS = 60.0
 """For what a session answers at once, unless the target is slow to stop."""
 
 
-def _nobody(_data: bytes) -> None:
-    """For commands that print nothing."""
+def _nobody(_said: object) -> None:
+    """For requests that print nothing."""
 
 
 class RemoteMachine:
@@ -84,9 +84,15 @@ class RemoteMachine:
         """Let the target run. Raises LeaseError when a debugger holds it, unless ``force``."""
         return self._ask(protocol.Continue(force), protocol.Continued, timeout=ANSWER_SECONDS)
 
-    def execute(self, words: Sequence[str], on_output: Callable[[bytes], None]) -> int:
-        """Run a command in the target's shell; returns its exit status. Raises StateError while it is stopped."""
-        return self._ask(protocol.Execute(tuple(words)), protocol.Exited, on_output=on_output).code
+    def execute(
+        self, words: Sequence[str], on_output: Callable[[bytes], None], on_note: Callable[[str], None] = _nobody
+    ) -> int:
+        """Run a command in the target's shell; returns its exit status. Raises StateError while it is stopped.
+
+        ``on_note`` is told when a breakpoint stops the target under the command.
+        """
+        done = self._ask(protocol.Execute(tuple(words)), protocol.Exited, on_output=on_output, on_note=on_note)
+        return done.code
 
     def push(self, file: Path, destination: str = "") -> str:
         """Copy a file to the target; returns its path there."""
@@ -95,7 +101,7 @@ class RemoteMachine:
     def stop(self, timeout: float = ANSWER_SECONDS) -> None:
         """End the session; returns when it has ended."""
         with self._connect(timeout) as connection:
-            self._exchange(connection, protocol.End(), protocol.Ending, silent, _nobody)
+            self._exchange(connection, protocol.End(), protocol.Ending)
             try:
                 while connection.recv(1 << 16):
                     pass
@@ -113,10 +119,11 @@ class RemoteMachine:
         *,
         progress: ProgressCallback = silent,
         on_output: Callable[[bytes], None] = _nobody,
+        on_note: Callable[[str], None] = _nobody,
         timeout: float | None = None,
     ) -> T:
         with self._connect(timeout) as connection:
-            return self._exchange(connection, request, result, progress, on_output)
+            return self._exchange(connection, request, result, progress, on_output, on_note)
 
     def _connect(self, timeout: float | None) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
@@ -138,8 +145,9 @@ class RemoteMachine:
         connection: socket.socket,
         request: protocol.Request,
         result: type[T],
-        progress: ProgressCallback,
-        on_output: Callable[[bytes], None],
+        progress: ProgressCallback = silent,
+        on_output: Callable[[bytes], None] = _nobody,
+        on_note: Callable[[str], None] = _nobody,
     ) -> T:
         reader = protocol.LineReader(connection)
         try:
@@ -150,6 +158,8 @@ class RemoteMachine:
                         progress(_progress(report))
                     case protocol.OutputPart(data):
                         on_output(data)
+                    case protocol.Note(text):
+                        on_note(text)
                     case protocol.Failure() as failure:
                         raise protocol.error_of(failure)
                     case answer:

@@ -8,17 +8,18 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 
 from nullmodem.api.records import to_json
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import find_session, running_sessions
 from nullmodem.errors import BuildError, NullmodemError
+from nullmodem.kbuild import list_kernels, standard_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
-    from click.shell_completion import CompletionItem
 
 INTERRUPTED = 130
 """The exit status a shell expects of a program that Ctrl-C ended."""
@@ -27,7 +28,25 @@ COMPLETION_SECONDS = 2.0
 
 
 class Program(click.Group):
-    """The group of all commands. An error of nullmodem's tree becomes its message and its exit code."""
+    """The group of all commands, listed in sections. An error of nullmodem's tree becomes its message and exit code."""
+
+    def __init__(self, *args: Any, sections: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sections = sections
+        for commands in sections.values():
+            for command in commands:
+                self.add_command(command)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # as click calls it
+        return [str(command.name) for commands in self._sections.values() for command in commands]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(len(name) for name in self.list_commands(ctx))
+        for title, commands in self._sections.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(str(c.name).ljust(width), c.get_short_help_str(formatter.width)) for c in commands]
+                )
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -93,6 +112,17 @@ def complete_session(_ctx: click.Context, _param: click.Parameter, incomplete: s
         return [session.name for session in running_sessions() if session.name.startswith(incomplete)]
     except NullmodemError:
         return []
+
+
+def complete_kernel(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str | CompletionItem]:
+    """Names of kernels that are built or can be, for the shell; directories for a path."""
+    if "/" in incomplete:
+        return [CompletionItem(incomplete, type="dir")]
+    try:
+        names = {*standard_names(), *(kernel.name for kernel in list_kernels())}
+    except NullmodemError:
+        return []
+    return [name for name in sorted(names) if name.startswith(incomplete)]
 
 
 def complete_loaded(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str | CompletionItem]:

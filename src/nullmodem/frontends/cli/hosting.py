@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import time
@@ -79,6 +80,7 @@ def _start(plan: Plan, console: Console, stack: contextlib.ExitStack) -> Host:
     for listener in listeners:
         stack.callback(listener.close)
     work = stack.enter_context(WorkDirectory(plan.name or _suggestion(plan.path)))
+    log = _log_to(work.path / "session.log", stack)
     with building(console) as progress:
         kernel = ensure_kernel(plan.kernel, progress)
     built = None
@@ -105,7 +107,7 @@ def _start(plan: Plan, console: Console, stack: contextlib.ExitStack) -> Host:
     for server in servers:
         stack.callback(server.close)
     addresses = tuple(server.address for server in servers)
-    control.serve(Service(entry.session, machine, addresses, ending.ask))
+    control.serve(Service(entry.session, machine, addresses, ending.ask, log))
     return Host(entry.session.name, machine, built, addresses[0], ending)
 
 
@@ -125,6 +127,17 @@ def _record(kernel: Kernel, built: BuiltModule | None, workdir: Path) -> Session
         module=built.name if built is not None else "",
         workdir=str(workdir),
     )
+
+
+def _log_to(path: Path, stack: contextlib.ExitStack) -> Path:
+    """Away from the terminal, which is gdb's."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    logger = logging.getLogger("nullmodem")
+    logger.addHandler(handler)
+    stack.callback(handler.close)
+    stack.callback(logger.removeHandler, handler)
+    return path
 
 
 def _suggestion(path: Path | None) -> str:

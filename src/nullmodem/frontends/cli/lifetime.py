@@ -21,15 +21,15 @@ class Ending:
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         self._lock = threading.Lock()
-        self._asked = False
+        self.asked = False
 
     def fileno(self) -> int:
         return self._reader
 
     def ask(self) -> None:
         with self._lock:
-            if not self._asked:
-                self._asked = True
+            if not self.asked:
+                self.asked = True
                 os.write(self._writer, b"x")
 
     def close(self) -> None:

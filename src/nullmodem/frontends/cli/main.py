@@ -7,16 +7,43 @@ import click
 
 from nullmodem import __version__
 from nullmodem.frontends.cli.common import Program
+from nullmodem.frontends.cli.control import continue_, interrupt, stop
+from nullmodem.frontends.cli.facts import list_, loadmap, modules, status
+from nullmodem.frontends.cli.gdb import gdb
 from nullmodem.frontends.cli.kernel import kernel
+from nullmodem.frontends.cli.machine import console, exec_, push
+from nullmodem.frontends.cli.modules import load, reload, unload
 from nullmodem.frontends.cli.run import run
 
 
-@click.group(cls=Program)
+@click.group(
+    cls=Program,
+    sections={
+        "Start": (run, kernel),
+        "Look": (status, list_, modules, loadmap),
+        "Debug": (gdb, interrupt, continue_),
+        "Modules": (load, unload, reload),
+        "Target": (exec_, push, console, stop),
+    },
+)
 @click.version_option(__version__, prog_name="nullmodem")
-@click.option("--debug", is_flag=True, help="Show where an error happened.")
+@click.option("--debug", is_flag=True, envvar="NULLMODEM_DEBUG", help="Show where in nullmodem an error came from.")
 def main(*, debug: bool) -> None:
-    """Debug Linux kernel modules at source level."""
+    """Debug Linux kernel modules at source level, over kgdb, with your own gdb.
 
+    `run` builds a module, boots a machine for it, and opens gdb on the first line of its init. While it runs, the other
+    commands are for a second terminal; one running session needs no name, several are told apart with --session.
 
-main.add_command(run)
-main.add_command(kernel)
+    \b
+    nullmodem run examples/simple
+    nullmodem load simple greeting=hi
+    nullmodem exec -- cat /dev/simple
+
+    Exit codes: 0 done, 1 it did not work, 2 the command itself was wrong, 130 ended by Ctrl-C; exec and gdb have those
+    of what they ran.
+
+    Completion of commands, sessions and modules, for bash (or zsh, fish):
+
+    \b
+    eval "$(_NULLMODEM_COMPLETE=bash_source nullmodem)"
+    """
