@@ -15,6 +15,7 @@ import drgn
 
 from nullmodem.errors import KernelDataError, MemoryFault, SymbolError
 from nullmodem.kernel.processor import processor_of
+from nullmodem.symbols.elf import ElfFile
 from nullmodem.symbols.module_file import PER_CPU
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class KernelProgram:
 
     def _add(self, mapped: MappedModule) -> None:
         loaded = mapped.module
+        ElfFile.open(mapped.path).close()  # drgn passes over what it cannot open without a word
         module = self.drgn.relocatable_module(loaded.name, loaded.address, create=True)
         module.address_ranges = [(region.range.start, region.range.end) for region in loaded.regions]
         for section in mapped.sections:

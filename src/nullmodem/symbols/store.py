@@ -21,18 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import SymbolError
-from nullmodem.symbols.elf import ElfFile
+from nullmodem.symbols.elf import SECTION_HEADER, ElfFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from os import PathLike
 
-    from nullmodem.symbols.elf import Section
     from nullmodem.symbols.module_file import ModuleFile
 
 KEEP_RELEASED: Final = 32
 _CHUNK: Final = 1 << 20
-_SECTION_TABLE: Final = struct.Struct("<40xQ10xHH2x")  # of an ELF header: e_shoff, e_shentsize, e_shnum
 _ADDRESS: Final = 16  # offset of sh_addr in a section header; sh_offset and sh_size are behind it
 NEVER_LOADED: Final = frozenset({".modinfo", "__versions"})  # kernel/module/main.c rewrite_section_headers
 
@@ -59,7 +56,7 @@ class ModuleStore:
             raise SymbolError(msg) from error
 
     def instance(self, file: ModuleFile) -> Path:
-        """A path nobody was given before, holding what ``file`` held when it was parsed.
+        """A path nobody was given before, to a copy of what ``file`` held when it was parsed.
 
         It stays until :meth:`release`. SymbolError when the file has been replaced since, or the disk is full.
         """
@@ -98,7 +95,7 @@ class ModuleStore:
                     copy.write(chunk)
             with ElfFile.open(file.path) as after:
                 file.check_unchanged(after)
-                _prepare(temporary, after.sections)
+                _prepare(temporary, after)
             content = self._objects / digest.hexdigest()
             temporary.chmod(0o400)
             temporary.replace(content)
@@ -132,11 +129,10 @@ class ModuleStore:
             return
 
 
-def _prepare(copy: Path, sections: Sequence[Section]) -> None:
-    """Clear every section's address, and the size of those that are never loaded."""
+def _prepare(copy: Path, elf: ElfFile) -> None:
+    """Clear every section's address, and the size of those that are never loaded, in a copy of ``elf``."""
     with copy.open("r+b") as file:
-        table, size, _count = _SECTION_TABLE.unpack(file.read(_SECTION_TABLE.size))
-        for index, section in enumerate(sections):
+        for section in elf.sections:
             length = 0 if section.name in NEVER_LOADED else section.size
-            file.seek(table + index * size + _ADDRESS)
+            file.seek(elf.section_table + section.index * SECTION_HEADER.size + _ADDRESS)
             file.write(struct.pack("<QQQ", 0, section.offset, length))

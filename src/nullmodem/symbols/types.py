@@ -50,18 +50,24 @@ class TypeInfo:
         """
         key = (struct, member)
         if key not in self._offsets:
-            self._offsets[key] = int(drgn.offsetof(self._type(struct), member))
+            try:
+                self._offsets[key] = int(drgn.offsetof(self._type(struct), member))
+            except (TypeError, SyntaxError) as error:  # a member of what has none
+                raise LookupError(str(error)) from error
         return self._offsets[key]
 
     def member_size(self, struct: str, member: str) -> int:
         """Size in bytes of a member, named as in :meth:`offset`. Raises LookupError."""
         kind = self._type(struct)
-        for part in member.split("."):
-            name, _, subscript = part.partition("[")
-            kind = _plain(_plain(kind).member(name).type)
-            for _ in range(subscript.count("]")):
-                kind = kind.type
-        return int(drgn.sizeof(kind))
+        try:
+            for part in member.split("."):
+                name, _, subscripts = part.partition("[")
+                kind = _plain(_plain(kind).member(name).type)
+                for _ in range(subscripts.count("]")):
+                    kind = _plain(kind.type)
+            return int(drgn.sizeof(kind))
+        except (TypeError, AttributeError) as error:
+            raise LookupError(str(error)) from error
 
     def has(self, struct: str, member: str) -> bool:
         """Whether the kernel has such a type with such a member."""
@@ -83,7 +89,10 @@ class TypeInfo:
 
     def enumerators(self, name: str) -> dict[str, int]:
         """Names and values of ``name`` ("enum module_state"). Raises LookupError."""
-        enumerators = self._type(name).enumerators
+        try:
+            enumerators = self._type(name).enumerators
+        except AttributeError as error:
+            raise LookupError(str(error)) from error
         if enumerators is None:
             msg = f"{name} is incomplete"
             raise LookupError(msg)
