@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import select
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ import pytest
 from nullmodem.api.boot import BootOptions, boot
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.kbuild import ensure_kernel
-from nullmodem.session.model import State
 from support.gdb import Gdb, debian, wheel
 
 if TYPE_CHECKING:
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from nullmodem.api.commands import RunningCommand
     from nullmodem.api.machine import Machine
     from nullmodem.kbuild import Kernel
-    from nullmodem.session.events import Subscription
 
 KERNELS = ("6.1", "6.12")
 
@@ -66,10 +63,8 @@ class Bench:
 
     def start(self, gdb: Gdb, command: str | Callable[[], RunningCommand]) -> RunningCommand:
         """Continue in gdb and, once the target runs, start something on it."""
-        events = self.machine.live.subscribe()
         gdb.send("continue")
-        wait_until_running(self.machine, events)
-        events.close()
+        self.machine.live.wait_until_running(60)
         return self.machine.run(command) if isinstance(command, str) else command()
 
     def load(self, gdb: Gdb, name: str, *parameters: str) -> tuple[str, RunningCommand]:
@@ -85,13 +80,6 @@ class Bench:
     def sh(self, command: str) -> str:
         """Run something on the running target."""
         return self.machine.target.exec(command, timeout=60).check().text
-
-
-def wait_until_running(machine: Machine, events: Subscription) -> None:
-    """Wait for the event that follows a resume."""
-    while machine.live.state is not State.RUNNING:
-        select.select([events.fileno()], [], [], 30)
-        events.get()
 
 
 @pytest.fixture

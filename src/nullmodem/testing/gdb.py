@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real gdb on a terminal, one command at a time. Needs pexpect, which the ``test`` extra installs."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from typing import TYPE_CHECKING, Self
+
+import pexpect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PATIENCE = 60.0
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Gdb:
+    """One gdb process. A prompt with a random tag tells the end of a command's output beyond doubt."""
+
+    def __init__(self, path: str, *arguments: str, patience: float = PATIENCE) -> None:
+        self._tag = f"<{secrets.token_hex(8)}>"
+        self.transcript: list[str] = []
+        settings = ["set confirm off", "set pagination off", "set width 0", "set style enabled off"]
+        settings += ["set debuginfod enabled off", "set breakpoint pending on", f"set prompt {self._tag}"]
+        options = [word for setting in settings for word in ("-iex", setting)]
+        self._process = pexpect.spawn(
+            path, ["-nx", "-q", *options, *arguments], encoding="utf-8", codec_errors="replace", echo=False,
+            timeout=patience, dimensions=(50, 240),
+        )  # fmt: skip
+        self._until_prompt()
+
+    @property
+    def pid(self) -> int:
+        return int(self._process.pid)
+
+    def __call__(self, command: str, *, patience: float | None = None) -> str:
+        """Type a command and return what gdb printed until its next prompt."""
+        self.send(command)
+        return self.wait(patience)
+
+    def send(self, command: str) -> None:
+        """Type a command and do not wait."""
+        self.transcript.append(f"(gdb) {command}")
+        self._process.sendline(command)
+
+    def wait(self, patience: float | None = None) -> str:
+        """What gdb prints until its next prompt."""
+        text = self._until_prompt(patience)
+        self.transcript.append(text)
+        return text
+
+    def all(self, commands: Sequence[str]) -> list[str]:
+        return [self(command) for command in commands]
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self._process.sendintr()
+
+    def kill(self) -> None:
+        """As by kill -9."""
+        self._process.close(force=True)
+
+    def quit(self) -> None:
+        if self._process.isalive():
+            self._process.sendline("quit")
+            self._process.expect(pexpect.EOF)
+        self._process.close(force=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, value: object, traceback: object) -> None:
+        if kind is not None:
+            sys.stderr.write("\n".join(["--- gdb ---", *self.transcript, str(self._process.before)]))
+        self._process.close(force=True)
+
+    def _until_prompt(self, patience: float | None = None) -> str:
+        self._process.expect_exact(self._tag, timeout=-1 if patience is None else patience)
+        return _ANSI.sub("", self._process.before or "").replace("\r\n", "\n").strip()

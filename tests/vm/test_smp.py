@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several processors: what each of them runs is seen, whichever stopped the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Bench
+
+pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+
+SPIN_ON_1 = "echo 1 > /sys/module/spinner/parameters/spin_on"
+
+
+@pytest.fixture(params=[2, 4])
+def smp(request: pytest.FixtureRequest, make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench(cpus=request.param)
+
+
+def test_every_processor_is_shown_with_its_task_and_its_place_in_the_module(smp: Bench) -> None:
+    smp.build("spinner", "simple")
+    smp.machine.load("spinner").wait()
+    smp.sh(SPIN_ON_1)
+    smp.machine.target.wait_console("looping on CPU 1", 30)
+    gdb = smp.gdb()
+
+    cpus = smp.machine.live.status().processors
+    listed = gdb("info threads")
+    spinning = next(line for line in listed.splitlines() if "CPU 1" in line)
+    assert "spinner_loop" in spinning
+    assert "spinner" in spinning.split("(CPU 1")[0]
+    assert len([line for line in listed.splitlines() if "CPU " in line]) == cpus
+    number = spinning.replace("*", " ").split()[0]
+
+    assert "spinner_loop" in gdb(f"thread {number}")
+    assert "checksum = " in gdb("info locals")
+    frames = gdb("bt")
+    assert "spinner_run (" in frames
+    assert "spinner_thread_main (" in frames
+    assert "kthread (" in frames
+
+    # A stop on one processor while another is in the module.
+    gdb("thread 1")
+    gdb("break simple_init")
+    said, insmod = smp.load(gdb, "simple")
+    assert "Breakpoint 1, simple_init" in said
+    spinning = next(line for line in gdb("info threads").splitlines() if "spinner_" in line)
+    assert "CPU 1" in spinning
+    assert "simple.c" in gdb("next") + gdb("frame")
+    smp.finish(gdb, insmod)
+    smp.sh("echo 1 > /sys/module/spinner/parameters/stop")
+    assert "simple" in smp.sh("lsmod")
