@@ -10,7 +10,8 @@ from nullmodem.api.live import LiveSession
 from nullmodem.api.machine import Machine
 from nullmodem.kbuild import cache_root
 from nullmodem.session.events import EventBus
-from nullmodem.session.session import Policy, Session
+from nullmodem.session.model import Policy
+from nullmodem.session.session import Session
 from nullmodem.session.world import Files
 from nullmodem.stub.arch import by_elf_machine
 from nullmodem.stub.client import KgdbStub

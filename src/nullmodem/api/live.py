@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from nullmodem.session.breakpoints import Breakpoint
     from nullmodem.session.cache import CacheStatistics
     from nullmodem.session.events import EventBus, Subscription
-    from nullmodem.session.session import Resumption, Session
+    from nullmodem.session.model import Resumption
+    from nullmodem.session.session import Session
     from nullmodem.stub.arch import Arch, Registers
     from nullmodem.wire.meter import WireCost
 

@@ -158,6 +158,31 @@ class Resume:
     deliver: bool = False
 
 
+class Policy(Enum):
+    """What becomes of a stopped target whose last client vanishes."""
+
+    RELEASE = "release"
+    HOLD = "hold"
+
+
+class Answer(Enum):
+    """What a client that asked to resume has to do next."""
+
+    WAIT = "wait"
+    MISSED_STOP = "missed stop"
+    MODULES = "modules"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Answer to `Session.resume`. ``after`` is the number of the last stop the client knows of."""
+
+    answer: Answer
+    after: int
+    stop: Stop | None = None
+    held_by: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped:
     """Event: the target stands still for everyone to see."""

@@ -75,6 +75,13 @@ class ModuleTable:
         self.generation += 1
         return module
 
+    def event(self, state: ModuleState | None, address: int) -> None:
+        """What ``module_event`` was told. Of COMING nothing is made: the sections are not known before `appeared`."""
+        if state is ModuleState.LIVE:
+            self.init_done(address)
+        elif state is ModuleState.GOING:
+            self.going(address)
+
     def init_done(self, address: int) -> None:
         """The kernel is about to free the init sections: nothing of ours may stay in them."""
         module = self._modules.get(address)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import (
@@ -14,26 +12,26 @@ from nullmodem.errors import (
     NullmodemError,
     RemoteProtocolError,
     StateError,
-    SymbolError,
     WireClosed,
 )
-from nullmodem.kernel.hooks import ModuleState
-from nullmodem.kernel.program import KernelProgram, MappedModule
-from nullmodem.kernel.unwind import interrupted_frames
 from nullmodem.rsp.replies import Exited
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.barrier import Barrier
+from nullmodem.session.break_in import BreakIns, show_interrupted
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.clients import Attached, Clients
 from nullmodem.session.hooks import Hook, HookPoint
 from nullmodem.session.model import (
+    Answer,
     Lost,
     Module,
     ModuleProblem,
     ModulesChanged,
+    Policy,
     Resume,
     Resumed,
     ResumeKind,
+    Resumption,
     Said,
     State,
     Stop,
@@ -42,7 +40,7 @@ from nullmodem.session.model import (
     Watched,
 )
 from nullmodem.session.running import SIGINT, SIGTRAP, Runner
-from nullmodem.session.stepping import ContinuePlan, Plan, RangePlan, ReturnPlan, StepPlan
+from nullmodem.session.stepping import ContinuePlan, Plan, plan_for
 from nullmodem.session.stopped import StoppedTarget
 from nullmodem.session.threads import public_id
 from nullmodem.session.watch import Watches
@@ -54,31 +52,6 @@ if TYPE_CHECKING:
 
 HOST_SIGNALS = {7: 10, 10: 30, 12: 31}
 """The stub reports Linux's numbers where gdb has its own: SIGBUS, SIGUSR1, SIGUSR2 (include/gdb/signals.def)."""
-
-
-class Policy(Enum):
-    """What becomes of a stopped target whose last client vanishes."""
-
-    RELEASE = "release"
-    HOLD = "hold"
-
-
-class Answer(Enum):
-    """What a client that asked to resume has to do next."""
-
-    WAIT = "wait"
-    MISSED_STOP = "missed stop"
-    MODULES = "modules"
-
-
-@dataclass(frozen=True, slots=True)
-class Resumption:
-    """Answer to `Session.resume`. ``after`` is the number of the last stop the client knows of."""
-
-    answer: Answer
-    after: int
-    stop: Stop | None = None
-    held_by: str = ""
 
 
 class Session:
@@ -96,14 +69,13 @@ class Session:
         self.table = BreakpointTable(stub)
         self.watches = Watches()
         self.runner = Runner(stub, self.target, self.table, self)
-        self.runner.interrupted = lambda: self._interrupt_wanted
+        self.break_ins = BreakIns()
+        self.runner.interrupted = lambda: self.break_ins.wanted
         self.state = State.DISCONNECTED
         self.stop: Stop | None = None
         self._stops = 0
         self._world: World | None = None
         self._barrier = Barrier()
-        self._interrupt_wanted = False
-        self._break_ins = 0
         self._held: set[str] = set()
 
     # -- beginning and end ---------------------------------------------------------------------------------------
@@ -129,7 +101,7 @@ class Session:
             self.stub.detach()
             raise
         self.runner.hooks = self._world.hooks
-        self._explain_break_in()
+        show_interrupted(self.world, self.target, self.say)
         self._visible(StopReason.ATTACHED, SIGTRAP)
 
     def release(self) -> None:
@@ -268,23 +240,13 @@ class Session:
     def _plan(self, request: Resume) -> Plan:
         thread = self.target.thread
         stepping = request.kind is not ResumeKind.CONTINUE
-        if stepping and request.thread is not None and request.thread != thread:
-            msg = f"only the thread that stopped ({thread}) can be stepped, not {request.thread}"
+        if stepping and request.thread not in (None, public_id(thread or 0)):
+            msg = f"only the thread that stopped can be stepped ({public_id(thread or 0)}), not {request.thread}"
             hint = "kgdb steps the processor that entered it, and no other (kernel/debug/gdbstub.c gdb_cmd_step)."
             raise StateError(msg, state=self.state.value, hint=hint)
-        plan: Plan
-        if request.kind is ResumeKind.RANGE:
-            plan = RangePlan(self.stub.arch, thread, request.start, request.end)
-        elif request.kind is ResumeKind.STEP:
-            plan = StepPlan(thread)
-        else:
-            plan = ContinuePlan(deliver=request.deliver)
         interrupted = self.target.interrupted
-        if interrupted is not None:
-            self.target.show_interrupted(None)
-            if stepping:
-                plan = ReturnPlan(thread, interrupted, plan)
-        return plan
+        self.target.show_interrupted(None)
+        return plan_for(request, self.stub.arch, thread, interrupted)
 
     def detach(self, client_id: str, *, vanished: bool = False) -> None:
         """A client goes. The last one to go lets the target run, unless it vanished and the policy is to hold."""
@@ -325,10 +287,10 @@ class Session:
         """Somebody wants the target stopped. True if it must be broken into from outside."""
         if self.state is not State.RUNNING:
             return False
-        self._interrupt_wanted = True
+        self.break_ins.want()
         if self._barrier.up:
             return False
-        self._break_ins += 1
+        self.break_ins.sent()
         return True
 
     # -- what the wire brings ------------------------------------------------------------------------------------
@@ -368,13 +330,11 @@ class Session:
         """Not a breakpoint of ours and not a step: a break-in, a watchpoint, a trap in the code, or a fault."""
         pc = self.target.own.pc
         if self.world.kernel.in_break_function(pc):
-            outstanding = self._break_ins > 0
-            self._break_ins = max(0, self._break_ins - 1)
-            if outstanding and not self._interrupt_wanted:
+            ours = self.break_ins.arrived()
+            if ours and not self.break_ins.wanted:
                 self.runner.go_on()
                 return
-            found = self._explain_break_in()
-            asked = outstanding or found
+            asked = show_interrupted(self.world, self.target, self.say) or ours
             self._visible(StopReason.INTERRUPT if asked else StopReason.TRAP, SIGINT if asked else SIGTRAP)
         elif signal == SIGTRAP:
             watched = self.watches.explain(self.target, self.stub.arch)
@@ -397,20 +357,11 @@ class Session:
                     self._visible(StopReason.MODULE_LOAD, SIGTRAP, module=module.name)
                     return False
             else:
-                self._module_event(arguments[1], arguments[2])
+                state = self.world.kernel.hooks.states.get(arguments[1])
+                modules.event(state, arguments[2])
         except (KernelDataError, MemoryFault) as error:
             self.say(f"a module changed, but the kernel's record of it cannot be read: {error}")
         return modules.generation == before or not self._tell_clients()
-
-    def _module_event(self, state: int, address: int) -> None:
-        match self.world.kernel.hooks.states.get(state):
-            case ModuleState.LIVE:
-                self.world.modules.init_done(address)
-            case ModuleState.GOING:
-                self.world.modules.going(address)
-            case _:
-                # COMING: its sections are not known before do_init_module, where the other hook stands.
-                pass
 
     def _report_problem(self, module: Module) -> None:
         if module.problem is not ModuleProblem.NONE:
@@ -440,41 +391,8 @@ class Session:
 
     # -- showing -------------------------------------------------------------------------------------------------
 
-    def _explain_break_in(self) -> bool:
-        """After a break-in, show the interrupted code instead of the debugger's own entry path.
-
-        gdb cannot unwind from there: the kernel's entry code has no call frame information. drgn does it with ORC.
-        """
-        own = self.target.own
-        if not self.world.kernel.in_break_function(own.pc):
-            return False
-        try:
-            frames = interrupted_frames(self._program(), own.as_dict())
-        except (KernelDataError, MemoryFault, SymbolError) as error:
-            self.say(f"where the break-in met the processor cannot be told: {error}")
-            return False
-        if not frames:
-            return False
-        # The serial interrupt is often taken on top of a timer's. Who interrupts a module means the module.
-        modules = self.world.modules
-        found = next((frame for frame in frames if any(modules.containing(pc) for pc in frame.pcs)), frames[0])
-        if found.user:
-            self.say("the processor was running user code; what is shown is the kernel's own path into the debugger")
-        else:
-            self.target.show_interrupted(own.replace(found.registers))
-        return True
-
-    def _program(self) -> KernelProgram:
-        """drgn's view of the kernel, with the modules there are now."""
-        self.world.program.set_modules(
-            MappedModule(module.loaded, module.instance, module.sections)
-            for module in self.world.modules.all
-            if module.instance is not None
-        )
-        return self.world.program
-
     def _visible(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> None:
-        self._interrupt_wanted = False
+        self.break_ins.satisfied()
         self.state = State.STOPPED
         self._stops += 1
         self.stop = self._make_stop(reason, signal, watched=watched, module=module)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from nullmodem.errors import MemoryFault
-from nullmodem.session.model import StopReason
+from nullmodem.session.model import ResumeKind, StopReason
 
 if TYPE_CHECKING:
+    from nullmodem.session.model import Resume
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.stub.arch import Arch, Registers
 
@@ -175,3 +176,17 @@ class RangePlan:
             return b""
         self._code[pc] = code
         return code
+
+
+def plan_for(request: Resume, arch: Arch, thread: int | None, interrupted: Registers | None) -> Plan:
+    """The plan for what a client asked of the thread that stopped; ``interrupted`` are the registers it was shown in
+    place of the debugger's own entry path, if it was."""
+    plan: Plan
+    match request.kind:
+        case ResumeKind.CONTINUE:
+            return ContinuePlan(deliver=request.deliver)
+        case ResumeKind.STEP:
+            plan = StepPlan(thread)
+        case ResumeKind.RANGE:
+            plan = RangePlan(arch, thread, request.start, request.end)
+    return plan if interrupted is None else ReturnPlan(thread, interrupted, plan)

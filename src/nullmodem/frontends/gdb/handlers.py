@@ -16,8 +16,7 @@ from nullmodem.rsp import replies, requests
 from nullmodem.rsp.hexadecimal import encode_hex
 from nullmodem.rsp.threads import ALL_THREADS, ANY_THREAD, encode_thread_id
 from nullmodem.session.breakpoints import Breakpoint
-from nullmodem.session.model import Access, Resume, ResumeKind, Stop, StopReason
-from nullmodem.session.session import Answer
+from nullmodem.session.model import Access, Answer, Resume, ResumeKind, Stop, StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
