@@ -135,14 +135,14 @@ def _build(
     """Run kbuild in ``directory``; the modules it made."""
     _require_usable(directory)
     config = kernel.settings()
-    progress(Progress(Stage.MODULE, 0.0, detail=str(directory)))
+    progress(Progress(Stage.MODULE, None, detail=str(directory)))
     with _exclusive(directory):
         try:
             run_make(
                 ["-C", str(kernel.build_tree), f"M={directory}", f"-j{len(os.sched_getaffinity(0))}", "modules"],
                 directory=directory,
                 variables={"KCFLAGS": " ".join([*_debug_flags(config), _kernel_mark(kernel), *extra_cflags])},
-                on_step=lambda what: progress(Progress(Stage.MODULE, 0.0, detail=what)),
+                on_step=lambda what: progress(Progress(Stage.MODULE, None, detail=what)),
             )
         except BuildError as error:
             message = f"the module in {directory} did not build for the kernel {kernel.name}: {error.message}"

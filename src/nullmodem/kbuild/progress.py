@@ -39,10 +39,12 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report. ``fraction`` of the whole job is between 0 and 1; ``seconds_left`` is None while unknown."""
+    """One report. ``fraction`` of the whole job is from 0 to 1, None where it has no measure; ``seconds_left`` is None
+    while unknown.
+    """
 
     stage: Stage
-    fraction: float
+    fraction: float | None
     seconds_left: float | None = None
     detail: str = ""
 

@@ -79,7 +79,7 @@ def _columns() -> tuple[ProgressColumn, ...]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[percent]}"),
         _TimeLeft(),
         TextColumn("[dim]{task.fields[detail]}", markup=True),
     )
@@ -92,11 +92,12 @@ class _BarDisplay:
 
     def __call__(self, progress: Progress) -> None:
         if self._task is None:
-            self._task = self._bar.add_task("", total=1.0, left=None, at=0.0, detail="")
+            self._task = self._bar.add_task("", total=1.0, percent="", left=None, at=0.0, detail="")
         self._bar.update(
             self._task,
             description=progress.stage.value,
-            completed=progress.fraction,
+            completed=progress.fraction or 0.0,
+            percent="" if progress.fraction is None else f"{progress.fraction:>4.0%}",
             left=progress.seconds_left,
             at=time.monotonic(),
             detail=escape(progress.detail.rpartition("/")[2]),
@@ -109,7 +110,7 @@ class _LineDisplay:
         self._shown: tuple[object, int] | None = None
 
     def __call__(self, progress: Progress) -> None:
-        now = (progress.stage, int(progress.fraction / _LINE_EVERY))
+        now = (progress.stage, int((progress.fraction or 0.0) / _LINE_EVERY))
         if now == self._shown:
             return
         self._shown = now

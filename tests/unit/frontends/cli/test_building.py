@@ -55,7 +55,7 @@ def test_on_a_terminal_there_is_a_bar_with_the_time_left_and_it_is_gone_at_the_e
         progress(Progress(Stage.COMPILING, 0.4, 130, "kernel/[module]/main.o"))
     shown = out.file.getvalue()
     assert "compiling the kernel" in shown
-    assert "40 %" in shown
+    assert "40%" in shown
     assert "about 2 min left" in shown
     assert "main.o" in shown
 
@@ -79,3 +79,13 @@ def test_a_termination_signal_unwinds_the_build_and_is_handled_as_before_afterwa
     assert caught.value.code == 128 + number
     assert unwound == [number]
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_has_no_measure_claims_none(*, terminal: bool) -> None:
+    out = console(terminal=terminal)
+    with building(out) as progress:
+        progress(Progress(Stage.MODULE, None, detail="simple.o"))
+    shown = out.file.getvalue()
+    assert "building the module" in shown
+    assert "%" not in shown
