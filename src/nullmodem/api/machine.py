@@ -239,7 +239,12 @@ class Machine:
         """Copy a file to the target; see QemuTarget.push. Raises StateError if that needs a target that runs."""
         if destination is not None:
             self.require_running(f"copy to {destination}")
-        return self.target.push(file, destination)
+        try:
+            return self.target.push(file, destination)
+        except CommandError as error:
+            said = error.output.strip()
+            msg = f"the target cannot copy {file} to {destination}: {said}"
+            raise CommandError(msg, code=error.code, output=said) from None
 
     def execute(self, command: str | Sequence[str], on_output: Callable[[bytes], None]) -> RunningCommand:
         """Run a command of the user's, which can be cancelled: it has a process group of its own.

@@ -125,6 +125,13 @@ def check_name(name: str) -> None:
         raise UsageError(msg, hint="Use up to 40 letters, digits, '_', '-' and '.'.")
 
 
+def check_free(name: str) -> None:
+    """Raise UsageError for a name that `claim` would refuse, as long as nobody else takes it meanwhile."""
+    check_name(name)
+    if any(session.name == name for session in running_sessions()):
+        raise _taken(name)
+
+
 def claim(wanted: str, record: SessionRecord, *, exact: bool) -> SessionEntry:
     """Enter a new session. Unless ``exact``, a name that is taken gets a number: simple, simple-2, simple-3.
 
@@ -191,9 +198,13 @@ def _free_name(base: Path, wanted: str, *, exact: bool) -> str:
     if not (base / wanted).exists():
         return wanted
     if exact:
-        msg = f"a session {wanted!r} is running already"
-        raise UsageError(msg, hint="Choose another name, or end that one with `nullmodem stop`.")
+        raise _taken(wanted)
     return next(name for n in itertools.count(2) if not (base / (name := f"{wanted}-{n}")).exists())
+
+
+def _taken(name: str) -> UsageError:
+    hint = f"Choose another name, or end that one with `nullmodem stop --session {name}`."
+    return UsageError(f"a session {name!r} is running already", hint=hint)
 
 
 def _enter(directory: Path, record: SessionRecord) -> SessionEntry:

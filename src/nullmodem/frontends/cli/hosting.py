@@ -15,8 +15,9 @@ from nullmodem import __version__
 from nullmodem.api.boot import BootOptions, boot
 from nullmodem.api.control import ControlServer, Service
 from nullmodem.api.control_protocol import VERSION
-from nullmodem.api.sessions import NAME, SessionRecord, claim
+from nullmodem.api.sessions import NAME, SessionRecord, check_free, claim
 from nullmodem.api.workdir import WorkDirectory
+from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.building import building
 from nullmodem.frontends.cli.lifetime import Ending, ended_by_signals, uninterrupted
 from nullmodem.frontends.cli.progress import steps
@@ -76,6 +77,12 @@ def hosting(plan: Plan, console: Console) -> Iterator[Host]:
 
 
 def _start(plan: Plan, console: Console, stack: contextlib.ExitStack) -> Host:
+    # What is wrong with the request is said before anything is built.
+    if plan.name:
+        check_free(plan.name)
+    if plan.path is not None and not plan.path.expanduser().exists():
+        msg = f"there is no {plan.path}"
+        raise UsageError(msg, hint="Name a module's source directory, a .c file or a .ko file.")
     listeners = [listen_tcp(plan.listen)] if plan.listen else []
     for listener in listeners:
         stack.callback(listener.close)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+PROCESSORS = click.IntRange(1, 64)
+MEMORY = click.IntRange(64, 1 << 20)
+
+
 @click.command(cls=WithGdbArguments, short_help="A module under gdb, from the first line of its init.")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--break", "breakpoints", multiple=True, metavar="LOCATION", help="A breakpoint to set; may be repeated.")
@@ -34,8 +38,10 @@ if TYPE_CHECKING:
     shell_complete=complete_kernel,
     help="The target's kernel: a name from `nullmodem kernel list`, or a build tree.",
 )
-@click.option("--smp", "cpus", default=1, show_default=True, type=int, metavar="N", help="How many processors it has.")
-@click.option("--memory", default=256, show_default=True, type=int, metavar="MIB", help="How much memory it has.")
+@click.option(
+    "--smp", "cpus", default=1, show_default=True, type=PROCESSORS, metavar="N", help="How many processors it has."
+)
+@click.option("--memory", default=256, show_default=True, type=MEMORY, metavar="MIB", help="How much memory it has.")
 @click.option("--no-kaslr", is_flag=True, help="Boot the kernel at the addresses it was linked for.")
 @click.option("--append", default="", metavar="WORDS", help="More for the kernel's command line.")
 @click.option("--gdb", "gdb_path", metavar="PATH", help="The gdb to use, instead of the first one found.")
