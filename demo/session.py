@@ -19,6 +19,7 @@ import click
 
 from nullmodem.api.boot import BootOptions, boot
 from nullmodem.errors import NullmodemError
+from nullmodem.frontends.gdb.launch import find_gdb, index_cache
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.kbuild import ensure_kernel
 from nullmodem.testing.gdb import Gdb
@@ -202,7 +203,9 @@ def main(gdb_path: str, kernel: str) -> None:
             server = GdbServer(machine.live, listen_unix(work / "gdb"))
             stack.callback(server.close)
             click.echo(click.style(f"$ gdb {machine.live.vmlinux}", fg="cyan"))
-            gdb = stack.enter_context(Gdb(gdb_path, machine.live.vmlinux, patience=PATIENCE))
+            gdb = stack.enter_context(
+                Gdb(gdb_path, *index_cache(find_gdb(gdb_path)), machine.live.vmlinux, patience=PATIENCE)
+            )
             talk = Dialogue(gdb, machine)
             talk.type(f"target remote {server.address}", "Remote debugging using")
             load_and_step(talk, machine)

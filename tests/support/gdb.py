@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
+from nullmodem.frontends.gdb.launch import find_gdb, index_cache
 from nullmodem.testing.gdb import Gdb
 
 DEBIAN = "/usr/bin/gdb"
 
-__all__ = ["Gdb", "debian", "wheel"]
+__all__ = ["Gdb", "debian", "quick_start", "wheel"]
 
 
 def wheel() -> str:
@@ -19,6 +21,12 @@ def wheel() -> str:
     found = Path(sys.executable).parent / "gdb"
     assert found.exists(), f"{found} is missing: pip install 'nullmodem[gdb]'"
     return str(found)
+
+
+@cache
+def quick_start(path: str) -> tuple[str, ...]:
+    """Options with which this gdb reads a kernel's debug info from its cache, as `nullmodem gdb` starts it."""
+    return tuple(index_cache(find_gdb(path)))
 
 
 def debian() -> str:

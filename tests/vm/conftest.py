@@ -12,7 +12,7 @@ import pytest
 from nullmodem.api.boot import BootOptions, boot
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.kbuild import ensure_kernel
-from support.gdb import Gdb, debian, wheel
+from support.gdb import Gdb, debian, quick_start, wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,9 @@ class Bench:
 
     def gdb(self, *arguments: str, attach: bool = True, path: str | None = None) -> Gdb:
         """A gdb on the kernel's vmlinux; ``attach`` connects it, which stops the target."""
-        gdb = self._stack.enter_context(Gdb(path or self.gdb_path, self.machine.live.vmlinux, *arguments))
+        path = path or self.gdb_path
+        options = (*quick_start(path), self.machine.live.vmlinux, *arguments)
+        gdb = self._stack.enter_context(Gdb(path, *options))
         if attach:
             gdb(f"target remote {self.server.address}")
         return gdb

@@ -172,7 +172,7 @@ class LiveSession:
 
     def search(self, *places: Path) -> None:
         """Look for modules' files here too, before everywhere else: .ko files or directories of them."""
-        self._call(lambda: self._session.files.finder.add(*places))
+        self._call(lambda: self._session.search(*places))
 
     # -- clients -------------------------------------------------------------------------------------------------
 

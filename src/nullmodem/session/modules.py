@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from nullmodem.errors import IdentityError, KernelDataError, SymbolError
+from nullmodem.errors import IdentityError, KernelDataError, MemoryFault, SymbolError
 from nullmodem.kernel.hooks import ModuleState
-from nullmodem.kernel.load_map import check_identity, locate
+from nullmodem.kernel.load_map import LoadMaps
 from nullmodem.session.model import Module, ModuleProblem
 from nullmodem.symbols.finder import Mismatch, ModuleFinder
 
@@ -40,6 +40,7 @@ class ModuleTable:
         self._finder = finder
         self._store = store
         self._breakpoints = breakpoints
+        self._maps = LoadMaps(reader)
         self._modules: dict[int, Module] = {}
         self.generation = 0
 
@@ -61,16 +62,16 @@ class ModuleTable:
     def read_all(self, memory: Memory) -> None:
         """Take the list from the kernel as it stands. Raises KernelDataError, MemoryFault."""
         self._modules.clear()
-        for loaded in self._reader.walk(memory):
-            self._modules[loaded.address] = self._with_file(loaded)
+        for loaded in self._reader.walk(memory, sections=False):
+            self._modules[loaded.address] = self._with_file(memory, loaded)
         self.generation += 1
 
     def appeared(self, memory: Memory, address: int) -> Module:
         """A module has been linked and its init is about to run. Raises KernelDataError, MemoryFault."""
-        loaded = self._reader.read(memory, address)
+        loaded = self._reader.read(memory, address, sections=False)
         for other in list(self._modules.values()):
-            self._make_room(other, loaded)
-        module = self._with_file(loaded)
+            self._make_room(memory, other, loaded)
+        module = self._with_file(memory, loaded)
         self._modules[address] = module
         self.generation += 1
         return module
@@ -106,11 +107,11 @@ class ModuleTable:
         self.generation += 1
         return module
 
-    def refresh_files(self) -> None:
+    def refresh_files(self, memory: Memory) -> None:
         """Look again for the files of modules that have none: one may have been built or pushed since."""
         for address, module in self._modules.items():
             if module.file is None:
-                found = self._with_file(module.loaded)
+                found = self._with_file(memory, module.loaded)
                 if found.file is not None:
                     self._modules[address] = replace(found, freed=module.freed)
                     self.generation += 1
@@ -123,7 +124,7 @@ class ModuleTable:
         # One module's freed init memory may be another's text by now.
         return max(verdicts, key=lambda verdict: verdict.allowed, default=None)
 
-    def _make_room(self, module: Module, incoming: LoadedModule) -> None:
+    def _make_room(self, memory: Memory, module: Module, incoming: LoadedModule) -> None:
         """The kernel gave freed init memory to another module: show gdb this one again, without its init sections.
 
         gdb keeps the sections it was told of, and would take the newcomer's code for this module's.
@@ -136,23 +137,23 @@ class ModuleTable:
                 self._store.release(module.instance)
             self._modules[module.loaded.address] = replace(
                 module,
-                sections=locate(module.loaded, module.file),
+                sections=self._maps.locate(memory, module.loaded, module.file),
                 instance=self._store.instance(module.file),
                 freed=(),
             )
 
-    def _with_file(self, loaded: LoadedModule) -> Module:
+    def _with_file(self, memory: Memory, loaded: LoadedModule) -> Module:
         found = self._finder.find(loaded.name, loaded.build_id, loaded.srcversion)
         if found is None:
             return Module(loaded, problem=ModuleProblem.NO_FILE, explanation=self._searched(loaded.name))
         if isinstance(found, Mismatch):
             return Module(loaded, problem=ModuleProblem.MISMATCH, explanation=found.describe())
         try:
-            check_identity(loaded, found)
-            return Module(loaded, found, self._store.instance(found), locate(loaded, found))
+            sections = self._maps.locate(memory, loaded, found)
+            return Module(loaded, found, self._store.instance(found), sections)
         except IdentityError as error:
             return Module(loaded, problem=ModuleProblem.MISMATCH, explanation=str(error))
-        except KernelDataError as error:
+        except (KernelDataError, MemoryFault) as error:
             return Module(loaded, problem=ModuleProblem.MISPLACED, explanation=str(error))
         except SymbolError as error:
             return Module(loaded, problem=ModuleProblem.BROKEN, explanation=str(error))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from nullmodem.stub.client import KgdbStub
 
 SIGINT, SIGTRAP = 2, 5
+HOST_SIGNALS = {7: 10, 10: 30, 12: 31}
+"""The stub reports Linux's numbers where gdb has its own: SIGBUS, SIGUSR1, SIGUSR2 (include/gdb/signals.def)."""
 
 
 class Arrival(Enum):

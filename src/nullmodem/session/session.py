@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import (
-    BreakpointRefused,
     KernelDataError,
     MemoryFault,
     NullmodemError,
@@ -15,7 +14,6 @@ from nullmodem.errors import (
     WireClosed,
 )
 from nullmodem.rsp.replies import Exited
-from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.barrier import Barrier
 from nullmodem.session.break_in import BreakIns, show_interrupted
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
@@ -39,19 +37,19 @@ from nullmodem.session.model import (
     StopReason,
     Watched,
 )
-from nullmodem.session.running import SIGINT, SIGTRAP, Runner
+from nullmodem.session.running import HOST_SIGNALS, SIGINT, SIGTRAP, Runner
 from nullmodem.session.stepping import ContinuePlan, Plan, plan_for
 from nullmodem.session.stopped import StoppedTarget
 from nullmodem.session.threads import public_id
 from nullmodem.session.watch import Watches
+from nullmodem.session.wishes import insert, remove
 from nullmodem.session.world import Files, World, meet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nullmodem.session.events import EventBus
     from nullmodem.stub.client import KgdbStub
-
-HOST_SIGNALS = {7: 10, 10: 30, 12: 31}
-"""The stub reports Linux's numbers where gdb has its own: SIGBUS, SIGUSR1, SIGUSR2 (include/gdb/signals.def)."""
 
 
 class Session:
@@ -77,6 +75,7 @@ class Session:
         self._world: World | None = None
         self._barrier = Barrier()
         self._held: set[str] = set()
+        self._files_added = False
 
     # -- beginning and end ---------------------------------------------------------------------------------------
 
@@ -102,7 +101,7 @@ class Session:
             raise
         self.runner.hooks = self._world.hooks
         show_interrupted(self.world, self.target, self.say)
-        self._visible(StopReason.ATTACHED, SIGTRAP)
+        self.on_visible(StopReason.ATTACHED, SIGTRAP)
 
     def release(self) -> None:
         """Let go of the target: no breakpoint stays, it runs, and the stub forgets us. Needs a stopped target."""
@@ -127,7 +126,7 @@ class Session:
             return
         self.runner.forget()
         if self.target.is_known:
-            self._visible(StopReason.TROUBLE, SIGTRAP)
+            self.on_visible(StopReason.TROUBLE, SIGTRAP)
         else:
             self.on_lost(WireClosed(f"the target stopped and could not be read: {error.message}"))
 
@@ -165,26 +164,11 @@ class Session:
     def insert(self, client: str, breakpoint_: Breakpoint) -> None:
         """Raises BreakpointRefused with the reason; StateError while the target runs."""
         self.require_stopped("set a breakpoint")
-        if breakpoint_.kind in (BreakpointKind.SOFTWARE, BreakpointKind.HARDWARE):
-            reason = self._refusal(breakpoint_.address)
-            if reason:
-                msg = f"no breakpoint at {self.world.kernel.describe(breakpoint_.address)}: {reason}"
-                raise BreakpointRefused(msg, address=breakpoint_.address)
-        for piece in self.watches.pieces(breakpoint_):
-            self.table.want(client, piece)
-        self.watches.added(breakpoint_)
+        insert(self.world, self.table, self.watches, client, breakpoint_)
 
     def remove(self, client: str, breakpoint_: Breakpoint) -> None:
         """Removing what is not there is no error: the module it was in may be gone."""
-        for piece in self.watches.pieces(breakpoint_):
-            self.table.unwant(client, piece)
-        self.watches.removed(breakpoint_)
-
-    def _refusal(self, address: int) -> str:
-        verdict = self.world.modules.breakpoint_verdict(address)
-        if verdict is not None:
-            return "" if verdict.allowed else verdict.reason
-        return self.world.kernel.breakpoint_refusal(address)
+        remove(self.table, self.watches, client, breakpoint_)
 
     # -- clients and resuming ------------------------------------------------------------------------------------
 
@@ -278,6 +262,18 @@ class Session:
         """Stop visibly when the module is about to run its init, before any client's breakpoint in it."""
         self._held.add(name.replace("-", "_"))
 
+    def search(self, *places: Path) -> None:
+        """Look for modules' files here too, those of loaded modules that have none included."""
+        self.files.finder.add(*places)
+        self._files_added = True
+        if self.still:
+            self._find_files()
+
+    def _find_files(self) -> None:
+        if self._files_added:
+            self._files_added = False
+            self.world.modules.refresh_files(self.target)
+
     def say(self, text: str) -> None:
         self.bus.publish(Said(text))
 
@@ -310,7 +306,6 @@ class Session:
         self.runner.arrived(reply)
 
     def patience(self) -> float | None:
-        """Seconds until `on_overdue`; None while the wire owes nothing."""
         return self.stub.patience()
 
     def on_overdue(self) -> None:
@@ -323,9 +318,6 @@ class Session:
             self.state = State.RUNNING
             self.bus.publish(Resumed())
 
-    def on_visible(self, reason: StopReason, signal: int) -> None:
-        self._visible(reason, signal)
-
     def on_unexplained(self, signal: int) -> None:
         """Not a breakpoint of ours and not a step: a break-in, a watchpoint, a trap in the code, or a fault."""
         pc = self.target.own.pc
@@ -335,12 +327,12 @@ class Session:
                 self.runner.go_on()
                 return
             asked = show_interrupted(self.world, self.target, self.say) or ours
-            self._visible(StopReason.INTERRUPT if asked else StopReason.TRAP, SIGINT if asked else SIGTRAP)
+            self.on_visible(StopReason.INTERRUPT if asked else StopReason.TRAP, SIGINT if asked else SIGTRAP)
         elif signal == SIGTRAP:
             watched = self.watches.explain(self.target, self.stub.arch)
-            self._visible(StopReason.WATCHPOINT if watched else StopReason.TRAP, SIGTRAP, watched=watched)
+            self.on_visible(StopReason.WATCHPOINT if watched else StopReason.TRAP, SIGTRAP, watched=watched)
         else:
-            self._visible(StopReason.FAULT, HOST_SIGNALS.get(signal, signal))
+            self.on_visible(StopReason.FAULT, HOST_SIGNALS.get(signal, signal))
 
     def on_hook(self, hook: Hook) -> bool:
         """The kernel tells of a module. True to go on at once."""
@@ -354,7 +346,7 @@ class Session:
                 self._report_problem(module)
                 if module.name in self._held:
                     self._held.discard(module.name)
-                    self._visible(StopReason.MODULE_LOAD, SIGTRAP, module=module.name)
+                    self.on_visible(StopReason.MODULE_LOAD, SIGTRAP, module=module.name)
                     return False
             else:
                 state = self.world.kernel.hooks.states.get(arguments[1])
@@ -391,8 +383,9 @@ class Session:
 
     # -- showing -------------------------------------------------------------------------------------------------
 
-    def _visible(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> None:
+    def on_visible(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> None:
         self.break_ins.satisfied()
+        self._find_files()
         self.state = State.STOPPED
         self._stops += 1
         self.stop = self._make_stop(reason, signal, watched=watched, module=module)
