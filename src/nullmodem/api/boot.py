@@ -25,6 +25,7 @@ from nullmodem.targets.spec import Accel, QemuSpec
 from nullmodem.wire.streams import SocketStream
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from pathlib import Path
 
@@ -49,10 +50,18 @@ class BootOptions:
     accel: Accel = Accel.AUTO
 
 
-def boot(name: str, options: BootOptions, workdir: Path, progress: Callable[[str], None] | None = None) -> Machine:
+def boot(
+    name: str,
+    options: BootOptions,
+    workdir: Path,
+    progress: Callable[[str], None] | None = None,
+    *,
+    through: Callable[[socket.socket], socket.socket] | None = None,
+) -> Machine:
     """Boot, break in, verify the kernel, watch its modules, and let it run.
 
-    ``workdir`` is made if need be, with mode 0700. ``progress`` gets a line for each step.
+    ``workdir`` is made if need be, with mode 0700. ``progress`` gets a line for each step. ``through`` gets the wire
+    and returns the one to use instead: something stands between, to count or to slow down what travels.
 
     Raises:
         UsageError, BootError: the machine cannot be started, or does not come up. Nothing is left running.
@@ -75,9 +84,8 @@ def boot(name: str, options: BootOptions, workdir: Path, progress: Callable[[str
     try:
         finder = ModuleFinder((*options.search, kernel.build_tree), machine=vmlinux.machine)
         files = Files(vmlinux, for_gdb, types, finder, ModuleStore(workdir / "modules"))
-        session = Session(
-            KgdbStub(SocketStream(target.kgdb), arch), files, EventBus(), ahead=AHEAD, policy=options.policy
-        )
+        wire = SocketStream(through(target.kgdb) if through is not None else target.kgdb)
+        session = Session(KgdbStub(wire, arch), files, EventBus(), ahead=AHEAD, policy=options.policy)
         live = LiveSession(session, target.break_in)
         live.start(TAKE_OVER_SECONDS)
         live.go()
