@@ -175,7 +175,8 @@ class Console:
     def _unread(self) -> int:
         """What we wrote and the other end of this unix socket has not read; 0 when nothing, else at least 1."""
         count = array.array("i", [0])
-        with contextlib.suppress(OSError):
+        # ValueError: closed here, which sending will report.
+        with contextlib.suppress(OSError, ValueError):
             fcntl.ioctl(self._socket, termios.TIOCOUTQ, count)
         return count[0]
 

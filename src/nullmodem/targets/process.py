@@ -12,7 +12,6 @@ The kernel sends the child SIGKILL when its parent dies (PR_SET_PDEATHSIG). Two 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -49,6 +48,7 @@ class Child:
         self._log = log
         self._on_exit = on_exit
         self._started = threading.Event()
+        self._reaping = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._run, name="nullmodem-child", daemon=True)
@@ -70,9 +70,9 @@ class Child:
     def kill(self) -> None:
         """End it and wait until it has ended, ``on_exit`` included (unless called from there)."""
         assert self._process is not None
-        # Its whole session: whatever it started goes with it. Popen reaps under a lock, so the pid is still ours.
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
+        with self._reaping:
+            if self._process.returncode is None:
+                # Its whole session: whatever it started goes with it.
                 os.killpg(self._process.pid, signal.SIGKILL)
         if threading.current_thread() is not self._thread:
             self._thread.join()
@@ -98,4 +98,8 @@ class Child:
             return
         finally:
             self._started.set()
-        self._on_exit(self._process.wait())
+        # Not reaped by waiting: until `kill` can know of its end, its process id is nobody else's.
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        with self._reaping:
+            code = self._process.wait()
+        self._on_exit(code)

@@ -36,7 +36,7 @@ from nullmodem.targets.process import Child
 from nullmodem.targets.qmp import Monitor
 from nullmodem.targets.share import MOUNT_POINT, Share, check_file
 from nullmodem.targets.spec import CONSOLE_CHARDEV, Accel, Lines, QemuSpec, command_line
-from nullmodem.targets.target import TargetExit
+from nullmodem.targets.target import Target, TargetExit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ _DRAIN_TIMEOUT = 5.0
 _COPY = 'if [ -d "$2" ]; then set -- "$1" "${2%/}/${1##*/}"; fi; cp -p "$1" "$2" && printf %s "$2"'
 
 
-class QemuTarget:
+class QemuTarget(Target):
     """A running machine. Make one with ``launch``. Every method may be called from any thread.
 
     ``console`` is its console, ``kgdb`` the connected socket to its second serial line, which belongs to whoever

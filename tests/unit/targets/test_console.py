@@ -173,6 +173,18 @@ def test_no_break_is_sent_while_typed_input_is_unread(line: Line) -> None:
     assert line.uart.recv(10) == b"g"
 
 
-def test_closing_twice_is_closing_once(line: Line) -> None:
+def test_closing_twice_is_closing_once_and_what_was_printed_stays(line: Line) -> None:
+    line.say(b"text")
     line.console.close()
     line.console.close()
+    assert line.console.text() == "text"
+
+
+def test_nothing_can_be_typed_after_closing(line: Line) -> None:
+    line.console.close()
+    with pytest.raises(TargetLost):
+        line.console.write(b"x")
+    with pytest.raises(TargetLost):
+        line.console.send_sysrq("g", lambda: None)
+    with pytest.raises(TargetLost):
+        line.console.wait("x", 10)

@@ -93,7 +93,8 @@ def test_a_client_that_leaves_leaves_nothing_behind(served: Served) -> None:
     client = served.connect()
     served.say(b"hello")
     hear(client, b"hello")
-    (inside,) = served.server._clients
+    with served.server._lock:
+        (inside,) = served.server._clients
     client.close()
     inside._writer.join(10)
     assert not inside._writer.is_alive()
