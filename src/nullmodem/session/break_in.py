@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Break-ins: who asked for one, which are still to arrive, and what code each of them met."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import KernelDataError, MemoryFault, SymbolError
+from nullmodem.kernel.program import MappedModule
+from nullmodem.kernel.unwind import interrupted_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nullmodem.kernel.unwind import InterruptedFrame
+    from nullmodem.session.stopped import StoppedTarget
+    from nullmodem.session.world import World
+
+
+class BreakIns:
+    """A break-in is asked for from outside the wire, so another stop may come first; the break-in still arrives later,
+    when nobody wants it any more."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._under_way = 0
+
+    def want(self) -> None:
+        """Somebody wants the target stopped."""
+        self.wanted = True
+
+    def sent(self) -> None:
+        """The target is about to be broken into from outside."""
+        self._under_way += 1
+
+    def satisfied(self) -> None:
+        """The target stands still for all to see."""
+        self.wanted = False
+
+    def arrived(self) -> bool:
+        """The kernel has stopped itself. Whether that was one of ours."""
+        ours = self._under_way > 0
+        self._under_way = max(0, self._under_way - 1)
+        return ours
+
+
+def show_interrupted(world: World, target: StoppedTarget, say: Callable[[str], None]) -> bool:
+    """After a break-in, have the target show the interrupted code instead of the debugger's own entry path.
+
+    gdb cannot unwind from there: the kernel's entry code has no call frame information. drgn does it with ORC. False
+    when nothing was interrupted, or it cannot be told.
+    """
+    own = target.own
+    if not world.kernel.in_break_function(own.pc):
+        return False
+    try:
+        world.program.set_modules(
+            MappedModule(module.loaded, module.instance, module.sections)
+            for module in world.modules.all
+            if module.instance is not None
+        )
+        frames = interrupted_frames(world.program, own.as_dict())
+    except (KernelDataError, MemoryFault, SymbolError) as error:
+        say(f"where the break-in met the processor cannot be told: {error}")
+        return False
+    if not frames:
+        return False
+    found = _meant(world, frames)
+    if found.user:
+        say("the processor was running user code; what is shown is the kernel's own path into the debugger")
+    else:
+        target.show_interrupted(own.replace(found.registers))
+    return True
+
+
+def _meant(world: World, frames: tuple[InterruptedFrame, ...]) -> InterruptedFrame:
+    """The serial interrupt is often taken on top of a timer's. Who interrupts a module means the module."""
+    in_module = (frame for frame in frames if any(world.modules.containing(pc) for pc in frame.pcs))
+    return next(in_module, frames[0])

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client's wish for a breakpoint: whether it may stand there, and what it becomes.
+
+The stub accepts almost any address, data and freed memory included, and would write a trap there when the machine is
+resumed. So an execution breakpoint is accepted in live text only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import BreakpointRefused
+from nullmodem.rsp.requests import BreakpointKind
+
+if TYPE_CHECKING:
+    from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
+    from nullmodem.session.watch import Watches
+    from nullmodem.session.world import World
+
+
+def insert(world: World, table: BreakpointTable, watches: Watches, client: str, wish: Breakpoint) -> None:
+    """Note the wish. Raises BreakpointRefused with the reason."""
+    if wish.kind in (BreakpointKind.SOFTWARE, BreakpointKind.HARDWARE):
+        reason = _refusal(world, wish.address)
+        if reason:
+            msg = f"no breakpoint at {world.kernel.describe(wish.address)}: {reason}"
+            raise BreakpointRefused(msg, address=wish.address)
+    for piece in watches.pieces(wish):
+        table.want(client, piece)
+    watches.added(wish)
+
+
+def remove(table: BreakpointTable, watches: Watches, client: str, wish: Breakpoint) -> None:
+    """Take it back."""
+    for piece in watches.pieces(wish):
+        table.unwant(client, piece)
+    watches.removed(wish)
+
+
+def _refusal(world: World, address: int) -> str:
+    verdict = world.modules.breakpoint_verdict(address)
+    if verdict is not None:
+        return "" if verdict.allowed else verdict.reason
+    return world.kernel.breakpoint_refusal(address)
