@@ -26,7 +26,7 @@ OLDEST: Final = (10, 1)
 """The first with `with`, which sets something for one command only. Tested are 13.1 and 18.1."""
 _DEBUGINFOD: Final = (12, 1)
 _INDEX_CACHE: Final = (13, 1)
-_VERSION: Final = re.compile(r"GNU gdb .*?(\d+)\.(\d+)")
+_VERSION: Final = re.compile(r"^GNU gdb .*?(\d+)\.(\d+)\S*$", re.MULTILINE)
 _VERSION_SECONDS: Final = 30.0  # the first start of a gdb with Python in it can take seconds on a loaded machine
 _END_SECONDS: Final = 5.0
 
@@ -66,7 +66,7 @@ def find_gdb(wanted: str | None = None) -> Gdb:
     Raises UsageError when there is none, it does not run, or is too old.
     """
     if wanted is not None:
-        path = shutil.which(Path(wanted).expanduser() if os.sep in wanted else wanted)
+        path = shutil.which(str(Path(wanted).expanduser()) if os.sep in wanted else wanted)
         if path is None:
             msg = f"there is no gdb at {wanted}" if os.sep in wanted else f"there is no program {wanted} in PATH"
             raise UsageError(msg, hint="Leave out --gdb to use the one that is found.")
