@@ -64,6 +64,11 @@ docs: ## the documentation, into docs/_build/html
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
+.PHONY: picture
+picture: ## record the README's picture from the demonstration
+	@tools/setup 6.1
+	@$(BIN)/python tools/picture.py
+
 # Debian 12's own interpreter is the oldest that is supported: a lock made with a newer one holds what it cannot install.
 .PHONY: lock
 lock: ## resolve the newest versions of all dependencies into requirements/lock.txt
