@@ -6,7 +6,8 @@ is an offset, to which ``__per_cpu_offset[cpu]`` is added, and it does not move 
 section that lies in a PT_LOAD segment by what ``qOffsets`` says (symfile.c symfile_map_offsets_to_segments), and there
 is no answer that spares one: ``DataSeg`` counts for all segments behind the first. A section outside every segment
 is spared. So the copy for gdb has that segment's type cleared, and the section marked NOBITS, as gdb warns of loadable
-sections in no segment. Debug info and build-id are the same.
+sections in no segment. Debug info and build-id are the same. The kernel's own gdb scripts are not put beside it: gdb
+would warn, at every start, that it may not load them from there.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _PT_NULL: Final = 0
 _CHUNK: Final = 1 << 24
 _PER_CPU: Final = ".data..percpu"
-_GDB_SCRIPTS: Final = "vmlinux-gdb.py"
 
 
 def needs_copy(vmlinux: Vmlinux) -> bool:
@@ -54,20 +54,11 @@ def vmlinux_for_gdb(vmlinux: Vmlinux, directory: Path) -> Path:
         return copy
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _link_scripts(vmlinux.path, home)
         _write(vmlinux.path, copy)
     except OSError as error:
         msg = f"cannot make a copy of {vmlinux.path} for gdb in {home}: {error.strerror}"
         raise SymbolError(msg, hint="make room on that disk, or boot the kernel with nokaslr") from error
     return copy
-
-
-def _link_scripts(original: Path, home: Path) -> None:
-    """gdb loads the kernel's own scripts from beside the vmlinux, where the user's auto-load safe-path allows them."""
-    scripts = original.resolve().parent / _GDB_SCRIPTS
-    link = home / _GDB_SCRIPTS
-    if scripts.exists() and not link.is_symlink():
-        link.symlink_to(scripts.resolve())
 
 
 def _write(original: Path, copy: Path) -> None:

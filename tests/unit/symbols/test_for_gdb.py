@@ -64,14 +64,6 @@ def test_a_copy_is_made_once(relocated: Path, tmp_path: Path) -> None:
     assert [path.name for path in first.parent.iterdir()] == ["vmlinux"]
 
 
-def test_the_kernels_own_gdb_scripts_stand_beside_the_copy(tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    path = build_kernel(tree)
-    (tree / "vmlinux-gdb.py").write_text("print()\n")
-    copy = vmlinux_for_gdb(Vmlinux.open(path), tmp_path / "copies")
-    assert (copy.parent / "vmlinux-gdb.py").resolve() == tree / "vmlinux-gdb.py"
-
-
 def test_a_kernel_that_needs_no_copy_is_given_as_it_is(relocated: Path, tmp_path: Path) -> None:
     copy = Vmlinux.open(vmlinux_for_gdb(Vmlinux.open(relocated), tmp_path))
     assert vmlinux_for_gdb(copy, tmp_path / "elsewhere") == copy.path
