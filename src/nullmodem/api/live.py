@@ -160,7 +160,7 @@ class LiveSession:
         return Status(
             state=session.state,
             stop=stop,
-            where=session.describe(stop.pc) if stop is not None and session.still else "",
+            where=session.world.describe(stop.pc) if stop is not None and session.still else "",
             clients=session.clients.all,
             modules=len(session.world.modules.all),
             processors=session.world.threads.processors,
@@ -328,7 +328,7 @@ class LiveSession:
 
     def describe(self, address: int) -> str:
         """``function+0x12`` or ``module:function+0x12``."""
-        return self._call(lambda: self._session.describe(address))
+        return self._call(lambda: self._session.world.describe(address))
 
     def _stopped(self, doing: str) -> Session:
         self._session.require_stopped(doing)

@@ -81,6 +81,10 @@ class BreakpointTable:
         """Whether the stub has a software breakpoint at ``address``."""
         return any(b.address == address and b.is_software for b in self._armed)
 
+    def hardware_at(self, address: int) -> bool:
+        """Whether the stub has a hardware breakpoint, no watchpoint, at ``address``."""
+        return any(b.address == address and b.kind is BreakpointKind.HARDWARE for b in self._armed)
+
     def want(self, owner: str, breakpoint_: Breakpoint) -> None:
         """Note a wish; the first for a place that was never armed is tried at once, so that a refusal reaches the one
         who asks (it has to go over the wire anyway).

@@ -9,7 +9,7 @@ every time (kernel/debug/debug_core.c rounds the others up at the next stop, wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +17,16 @@ from nullmodem.errors import MemoryFault
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.model import StopReason
-from nullmodem.session.stepping import Assign, ContinuePlan, Done, Move, Plan, Run, SingleStep
+from nullmodem.session.stepping import (
+    MAX_INSTRUCTION,
+    STACK_WINDOW,
+    Assign,
+    ContinuePlan,
+    Done,
+    Plan,
+    Run,
+    SingleStep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,25 +65,27 @@ class Owner(Protocol):
     def on_unexplained(self, signal: int) -> None:
         """The target stopped for a reason of its own."""
 
+    def on_stepped(self) -> bool:
+        """One instruction was executed. True when that is a stop of its own, which was shown."""
+
     def on_leaving(self) -> None:
         """The target is about to run."""
 
 
 @dataclass(slots=True)
 class _Journey:
-    """A plan under way.
-
-    ``outstanding`` is the move the target was last set on and has not ended. ``lifted`` holds, by thread, the address
-    whose breakpoints stay out until that thread has reported the step that takes it off there.
-    """
+    """A plan under way. ``outstanding`` is the move the target was last set on and has not ended."""
 
     plan: Plan
-    outstanding: Move | None = None
-    lifted: dict[int, int] = field(default_factory=dict)
+    outstanding: Run | SingleStep | None = None
 
 
 class Runner:
-    """Executes plans on the stub. Used in the engine's thread only."""
+    """Executes plans on the stub. Used in the engine's thread only.
+
+    ``hooks`` are the session's own breakpoints by address; ``interrupted`` tells whether somebody wants the target
+    stopped, ``is_break_in`` whether a pc is where the kernel enters the debugger by itself.
+    """
 
     def __init__(self, stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, owner: Owner) -> None:
         self._stub = stub
@@ -82,10 +93,13 @@ class Runner:
         self._table = table
         self._owner = owner
         self._journey = _Journey(ContinuePlan())
-        self._stepping: set[int] = set()
+        # Threads that were set to step and have not reported it, with the address they are to leave: its breakpoints
+        # stay out until then, whatever plan is followed meanwhile, or the thread would hit them a second time.
+        self._stepping: dict[int, int] = {}
         self._passed: int | None = None
         self.hooks: dict[int, Hook] = {}
         self.interrupted: Callable[[], bool] = lambda: False
+        self.is_break_in: Callable[[int], bool] = lambda _pc: False
 
     # -- going ---------------------------------------------------------------------------------------------------
 
@@ -115,63 +129,75 @@ class Runner:
             if isinstance(move, Done):
                 self._show(move.reason, SIGTRAP)
                 return
-            if isinstance(move, Assign):
-                self._target.set_registers(move.values)
-                self._passed = None
-                continue
-            self._journey.outstanding = move
-            self._execute(move)
-            return
+            if not isinstance(move, Assign):
+                self._journey.outstanding = move
+                self._execute(move)
+                return
+            self._target.set_registers(move.values)
+            self._passed = None
+            if self._stands():
+                self._hit_without_trap()
+                return
 
     def _repeat_move(self) -> None:
         move = self._journey.outstanding
         if move is None:
             self._continue_plan()
-        elif isinstance(move, SingleStep) and self._target.thread != self._journey.plan.thread:
+        elif isinstance(move, SingleStep) and self._journey.plan.thread in self._stepping:
             # The thread that steps still carries its trap flag and reports when it gets to run; what stands here
-            # and now is another one.
+            # and now is another one, or an interrupt on top of it.
             self._execute(Run())
         else:
             self._execute(move)
 
-    def _execute(self, move: Move) -> None:
+    def _execute(self, move: Run | SingleStep) -> None:
         """Put the target on its way. A breakpoint where it stands is passed first."""
         if self.interrupted():
             self._show(StopReason.INTERRUPT, SIGINT)
             return
         pc = self._target.own.pc
-        stands = pc in self.hooks or bool(self._table.owners(pc))
+        stands = self._stands()
         if stands and pc == self._passed and self._pass_by_registers(pc):
             if isinstance(move, SingleStep):
                 self._journey.outstanding = None
                 self._continue_plan()
             else:
                 self._execute(move)
-        elif isinstance(move, SingleStep) or (stands and pc == self._passed):
+        elif isinstance(move, SingleStep) or (stands and pc == self._passed) or move.until == pc:
             self._step()
         elif stands:
-            self._hit_without_trap(pc)
+            self._hit_without_trap()
         else:
-            self._table.synchronise(extra=self._temporary(move), without=self._journey.lifted.values())
-            self._leave()
-            if isinstance(move, Run) and move.deliver:
-                self._journey.outstanding = Run()
-                self._stub.deliver_fault(pc)
-            else:
-                self._stub.resume()
+            self._run(move)
+
+    def _stands(self) -> bool:
+        """Whether somebody wants the target stopped just where it stands."""
+        pc = self._target.own.pc
+        return pc in self.hooks or bool(self._table.owners(pc))
+
+    def _run(self, move: Run) -> None:
+        # The temporary breakpoint stays in even where another thread is to leave it: hitting it again does no harm.
+        lifted = set(self._stepping.values()) - {move.until}
+        self._table.synchronise(extra=self._temporary(move), without=lifted)
+        pc = self._target.own.pc
+        self._leave()
+        if move.deliver:
+            self._journey.outstanding = Run()
+            self._stub.deliver_fault(pc)
+        else:
+            self._stub.resume()
 
     def _step(self) -> None:
         thread = self._target.thread
         if thread is not None:
-            self._stepping.add(thread)
-            self._journey.lifted[thread] = self._target.own.pc
-        self._table.synchronise(without=self._journey.lifted.values())
+            self._stepping[thread] = self._target.own.pc
+        self._table.synchronise(without=self._stepping.values())
         self._leave()
         self._stub.step()
 
     def _leave(self) -> None:
-        self._owner.on_leaving()
         self._target.flush()
+        self._owner.on_leaving()
         self._target.end()
         self._passed = None
 
@@ -184,8 +210,8 @@ class Runner:
         self._passed = None
         return True
 
-    def _temporary(self, move: Move) -> tuple[Breakpoint, ...]:
-        if not isinstance(move, Run) or move.until is None:
+    def _temporary(self, move: Run) -> tuple[Breakpoint, ...]:
+        if move.until is None:
             return ()
         return (Breakpoint(BreakpointKind.SOFTWARE, move.until, self._stub.arch.breakpoint_length),)
 
@@ -194,11 +220,16 @@ class Runner:
     def arrived(self, reply: StopReply) -> None:
         """The target has stopped: find out what it is and go on, or tell the owner."""
         self._target.begin(reply.thread)
-        hit = self._correct_pc()
+        hit = reply.signal == SIGTRAP and self._correct_pc()
         match self._classify(reply.signal, hit=hit):
             case Arrival.MOVE_ENDED:
+                stepped = isinstance(self._journey.outstanding, SingleStep)
                 self._journey.outstanding = None
-                self._continue_plan()
+                if not (stepped and self._owner.on_stepped()):
+                    self._continue_plan()
+            case Arrival.LATE_STEP:
+                if not self._owner.on_stepped():
+                    self._repeat_move()
             case Arrival.HOOK:
                 self._at_hook()
             case Arrival.BREAKPOINT:
@@ -208,66 +239,91 @@ class Runner:
             case Arrival.FOREIGN:
                 # Somebody else ran into the plan's temporary breakpoint: take it over it and go on waiting.
                 self._step()
-            case Arrival.UNWANTED | Arrival.LATE_STEP:
+            case Arrival.UNWANTED:
                 self._repeat_move()
 
     def _correct_pc(self) -> bool:
         """Whether one of our software breakpoints was executed; the pc is set back onto it."""
         before = self._target.own.pc - self._stub.arch.pc_after_breakpoint
-        if not self._table.software_at(before):
+        if not self._table.software_at(before) or self._went_around(before):
             return False
         self._target.set_registers({self._stub.arch.pc: before})
         return True
 
-    def _classify(self, signal: int, *, hit: bool) -> Arrival:
-        pc, thread = self._target.own.pc, self._target.thread
-        # A stepping thread that hits a breakpoint did so in an interrupt; its step is still to be reported.
-        stepped = thread in self._stepping and not hit and signal == SIGTRAP
-        if stepped and thread is not None:
-            self._stepping.discard(thread)
-        if pc in self.hooks and (hit or stepped):
-            return Arrival.HOOK
-        if stepped:
-            return self._classify_step(thread)
-        hardware = signal == SIGTRAP and any(
-            b.address == pc and b.kind is BreakpointKind.HARDWARE for b in self._table.armed
-        )
-        if not hit and not hardware:
-            return Arrival.UNEXPLAINED
-        if self._table.owners(pc):
-            return Arrival.BREAKPOINT
-        move = self._journey.outstanding
-        if isinstance(move, Run) and move.until == pc:
-            return Arrival.MOVE_ENDED if thread == self._journey.plan.thread else Arrival.FOREIGN
-        return Arrival.UNWANTED
+    def _went_around(self, address: int) -> bool:
+        """Whether a thread that stands just behind a breakpoint at ``address`` stepped there without executing it.
 
-    def _classify_step(self, thread: int | None) -> Arrival:
-        journey = self._journey
-        lifted = journey.lifted.pop(thread, None) if thread is not None else None
-        if isinstance(journey.outstanding, SingleStep) and thread == journey.plan.thread:
-            return Arrival.MOVE_ENDED
-        if lifted is None and self._behind_trap():
-            return Arrival.UNEXPLAINED
-        return Arrival.LATE_STEP
-
-    def _behind_trap(self) -> bool:
-        """Whether the code itself holds a trap instruction just before the pc: then it is no late step."""
-        arch = self._stub.arch
+        Only where the instruction at the breakpoint is as short as the trap can code jump to just behind it.
+        """
+        thread = self._target.thread
+        origin = self._stepping.get(thread) if thread is not None else None
+        if origin is None:
+            return False
+        instructions, pc = self._stub.arch.instructions, self._target.own.pc
         try:
-            before = self._target.read(self._target.own.pc - arch.pc_after_breakpoint, arch.pc_after_breakpoint)
+            if instructions.instruction_length(self._target.read(address, MAX_INSTRUCTION), address) != pc - address:
+                return False
+            code = self._target.read(origin, MAX_INSTRUCTION)
         except MemoryFault:
             return False
-        return before == arch.trap
+        if instructions.straight_length(code, origin):
+            return False
+        # A jump leaves the flags and the registers as they were, so where it went can still be told.
+        values = instructions.skip(code, self._target.own.replace({self._stub.arch.pc: origin}))
+        return values is None or values[self._stub.arch.pc] == pc
+
+    def _classify(self, signal: int, *, hit: bool) -> Arrival:
+        pc, thread = self._target.own.pc, self._target.thread
+        if signal != SIGTRAP:
+            if thread is not None:
+                self._stepping.pop(thread, None)  # the kernel forgets the step when the fault is handed back
+            return Arrival.UNEXPLAINED
+        # A stepping thread that hits a breakpoint, or is broken into, was so in an interrupt; its step is still to be
+        # reported.
+        stepped = thread in self._stepping and not hit and not self.is_break_in(pc)
+        if stepped and thread is not None:
+            del self._stepping[thread]
+        if pc in self.hooks and (hit or stepped):
+            return Arrival.HOOK
+        if not (hit or stepped or self._table.hardware_at(pc)):
+            return Arrival.UNEXPLAINED
+        if self._table.owners(pc) and not stepped:
+            return Arrival.BREAKPOINT
+        return self._classify_move(stepped=stepped)
+
+    def _classify_move(self, *, stepped: bool) -> Arrival:
+        """What a step, or a trap that no client asked for, means to the plan under way."""
+        move = self._journey.outstanding
+        if isinstance(move, SingleStep) and stepped and self._target.thread == self._journey.plan.thread:
+            return Arrival.MOVE_ENDED
+        if isinstance(move, Run) and move.until == self._target.own.pc:
+            if self._is_plans_own(move):
+                return Arrival.MOVE_ENDED
+            if not stepped:
+                return Arrival.FOREIGN
+        return Arrival.LATE_STEP if stepped else Arrival.UNWANTED
+
+    def _is_plans_own(self, move: Run) -> bool:
+        """Whether it is the plan's thread that has come to ``move.until``, and no interrupt on top of it."""
+        if self._target.thread != self._journey.plan.thread:
+            return False
+        return move.sp is None or abs(self._target.own.sp - move.sp) < STACK_WINDOW
 
     def _at_hook(self) -> None:
         pc = self._target.own.pc
         goes_on = self._owner.on_hook(self.hooks[pc])
-        if self._table.owners(pc):
-            self._show(StopReason.BREAKPOINT, SIGTRAP)
-            return
         self._end_move_at(pc)
-        if goes_on:
+        if goes_on and not self.stop_if_wanted():
             self.go_on()
+
+    def stop_if_wanted(self) -> bool:
+        """Show the target where it stands if a client has a breakpoint there."""
+        pc = self._target.own.pc
+        if not self._table.owners(pc):
+            return False
+        software = any(b.address == pc and b.is_software for b in self._table.wanted)
+        self._show(StopReason.BREAKPOINT if software else StopReason.HARDWARE_BREAKPOINT, SIGTRAP)
+        return True
 
     def _end_move_at(self, pc: int) -> None:
         """A step, or a run to just here, that ended on a hook has ended all the same."""
@@ -277,12 +333,12 @@ class Runner:
         ):
             self._journey.outstanding = None
 
-    def _hit_without_trap(self, pc: int) -> None:
+    def _hit_without_trap(self) -> None:
         """The plan came to a breakpoint by other means than executing it; it counts as hit all the same."""
-        if pc in self.hooks:
+        if self._target.own.pc in self.hooks:
             self._at_hook()
         else:
-            self._show(StopReason.BREAKPOINT, SIGTRAP)
+            self.stop_if_wanted()
 
     def _show(self, reason: StopReason, signal: int) -> None:
         self._passed = self._target.own.pc

@@ -99,7 +99,7 @@ class Session:
         except NullmodemError:
             self.stub.detach()
             raise
-        self.runner.hooks = self._world.hooks
+        self.runner.hooks, self.runner.is_break_in = self._world.hooks, self._world.kernel.in_break_function
         show_interrupted(self.world, self.target, self.say)
         self.on_visible(StopReason.ATTACHED, SIGTRAP)
 
@@ -145,18 +145,12 @@ class Session:
         """Whether the target can be looked at: it is stopped, or waits for clients to learn of a module."""
         return self.state is State.STOPPED or self._barrier.up
 
-    def describe(self, address: int) -> str:
-        """``function+0x12`` of the kernel, or ``module:function+0x12``."""
-        module = self.world.modules.containing(address)
-        return module.describe(address) if module else self.world.kernel.describe(address)
-
     def require_stopped(self, doing: str) -> None:
         """Raises StateError unless the target stands still."""
         if not self.still:
             msg = f"cannot {doing}: the target is {self.state.value}"
-            hint = (
-                "Interrupt it first (Ctrl-C in gdb, or `nullmodem interrupt`)." if self.state is State.RUNNING else ""
-            )
+            running = self.state is State.RUNNING
+            hint = "Interrupt it first (Ctrl-C in gdb, or `nullmodem interrupt`)." if running else ""
             raise StateError(msg, state=self.state.value, hint=hint)
 
     # -- breakpoints ---------------------------------------------------------------------------------------------
@@ -319,6 +313,13 @@ class Session:
             self.bus.publish(Resumed())
 
     def on_unexplained(self, signal: int) -> None:
+    def on_stepped(self) -> bool:
+        """Whether the instruction that was stepped touched what is watched; then that is shown."""
+        watched = self.watches.explain(self.target, self.stub.arch, trapped=False)
+        if watched is not None:
+            self.on_visible(StopReason.WATCHPOINT, SIGTRAP, watched=watched)
+        return watched is not None
+
         """Not a breakpoint of ours and not a step: a break-in, a watchpoint, a trap in the code, or a fault."""
         pc = self.target.own.pc
         if self.world.kernel.in_break_function(pc):

@@ -32,10 +32,11 @@ MAX_ASSIGNED = 8
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Let the target run; stop the plan's thread at ``until``, if that is given. ``deliver``: the fault that stopped
-    the kernel is handed to it."""
+    """Let the target run; stop the plan's thread at ``until``, if that is given, with its stack pointer near ``sp``.
+    ``deliver``: the fault that stopped the kernel is handed to it."""
 
     until: int | None = None
+    sp: int | None = None
     deliver: bool = False
 
 
@@ -96,7 +97,7 @@ class ReturnPlan:
 
     def next(self, target: StoppedTarget) -> Move:
         if not self._returned and (target.own.pc, target.own.sp) != (self._pc, self._sp):
-            return Run(until=self._pc)
+            return Run(self._pc, self._sp)
         self._returned = True
         return self._then.next(target)
 
@@ -143,7 +144,7 @@ class RangePlan:
             return self._moving(SingleStep())
         straight = self._arch.instructions.straight_length(code, pc)
         if straight > self._arch.instructions.instruction_length(code, pc):
-            return self._moving(Run(until=min(pc + straight, self._end)))
+            return self._moving(Run(min(pc + straight, self._end), registers.sp))
         if straight:
             return self._moving(SingleStep())
         return self._moving(self._transfer(target, code, registers))

@@ -75,15 +75,19 @@ class Watches:
             if value is not None:
                 self._values[watch] = value
 
-    def explain(self, target: StoppedTarget, arch: Arch) -> Watched | None:
-        """The watchpoint that made the target stop, or None if none can have."""
+    def explain(self, target: StoppedTarget, arch: Arch, *, trapped: bool = True) -> Watched | None:
+        """The watchpoint that made the target stop, or None if none can have.
+
+        ``trapped``: it did stop for one or for nothing known. After a step both come as one trap, so a write that
+        changed nothing cannot be told from a read there.
+        """
         for watch in self._set:
             value = _read(target, watch)
             if value is not None and self._values.get(watch, value) != value:
                 self._values[watch] = value
                 return Watched(_ACCESS[watch.kind], watch.address)
         for watch in self._set:
-            if self._touched(watch, target, arch):
+            if (trapped or watch.kind is BreakpointKind.ACCESS) and self._touched(watch, target, arch):
                 return Watched(_ACCESS[watch.kind], watch.address)
         return None
 

@@ -52,6 +52,11 @@ class World:
 
 
 def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: Files) -> World:
+    def describe(self, address: int) -> str:
+        """``function+0x12`` of the kernel, or ``module:function+0x12``."""
+        module = self.modules.containing(address)
+        return module.describe(address) if module else self.kernel.describe(address)
+
     """Look at a target that stands still, and have its module hooks armed whenever it runs.
 
     Raises:

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processors that execute a few real x86-64 instructions, to stand behind a fake stub.
+
+What matters of a processor under kgdb is here: int3 leaves the pc behind itself, the trap flag belongs to an
+interrupted frame and outlives a stop of another processor, every processor runs during a step, and a break-in stands on
+top of whatever was executed. Each processor keeps the addresses it executed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import capstone
+
+from nullmodem.testing.fakemachine import Machine, Region, Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+TEXT = 0xFFFF_FFFF_8100_0000
+STACK = 0xFFFF_C900_0000_0000
+STACK_SIZE = 0x1000
+BREAK_IN = TEXT + 0xF00
+"""Where a break-in executes its trap, as kgdb_breakpoint does."""
+LIMIT = 5000
+"""Instructions after which nothing is going to happen any more."""
+CF, PF, ZF, SF, OF = 1 << 0, 1 << 2, 1 << 6, 1 << 7, 1 << 11
+
+CONDITIONS: dict[str, Callable[[int], bool]] = {
+    "o": lambda f: bool(f & OF),
+    "no": lambda f: not f & OF,
+    "b": lambda f: bool(f & CF),
+    "ae": lambda f: not f & CF,
+    "e": lambda f: bool(f & ZF),
+    "ne": lambda f: not f & ZF,
+    "be": lambda f: bool(f & (CF | ZF)),
+    "a": lambda f: not f & (CF | ZF),
+    "s": lambda f: bool(f & SF),
+    "ns": lambda f: not f & SF,
+    "p": lambda f: bool(f & PF),
+    "np": lambda f: not f & PF,
+    "l": lambda f: bool(f & SF) != bool(f & OF),
+    "ge": lambda f: bool(f & SF) == bool(f & OF),
+    "le": lambda f: bool(f & ZF) or bool(f & SF) != bool(f & OF),
+    "g": lambda f: not f & ZF and bool(f & SF) == bool(f & OF),
+}
+"""What each jcc asks of the flags, in the order of their opcodes: 0x70 + n (Intel SDM volume 2, Jcc)."""
+
+NOP = b"\x90"
+NOP2 = b"\x66\x90"
+NOP5 = b"\x0f\x1f\x44\x00\x00"
+ENDBR = b"\xf3\x0f\x1e\xfa"
+RET = b"\xc3"
+PUSH, POP = b"\x55", b"\x5d"  # of rbp
+INC, DEC = b"\x48\xff\xc0", b"\x48\xff\xcb"  # inc rax, dec rbx
+MOVE = b"\x48\x89\xc1"  # mov rcx, rax
+SELF = b"\xeb\xfe"  # jmp to itself
+
+
+def jump(offset: int) -> bytes:
+    """``jmp`` over ``offset`` bytes behind itself."""
+    return b"\xeb" + offset.to_bytes(1, "little", signed=True)
+
+
+def jump5(offset: int) -> bytes:
+    """The same with four bytes of offset."""
+    return b"\xe9" + offset.to_bytes(4, "little", signed=True)
+
+
+def jump_if(condition: str, offset: int) -> bytes:
+    """``jcc`` over ``offset`` bytes behind itself."""
+    return bytes((0x70 + list(CONDITIONS).index(condition),)) + offset.to_bytes(1, "little", signed=True)
+
+
+def call(offset: int) -> bytes:
+    """``call`` to ``offset`` bytes behind itself."""
+    return b"\xe8" + offset.to_bytes(4, "little", signed=True)
+
+
+def store(address: int, at: int) -> bytes:
+    """``mov [address], rax``, assembled to stand at ``at``: rip-relative, as the kernel's own."""
+    return b"\x48\x89\x05" + (address - at - 7).to_bytes(4, "little", signed=True)
+
+
+@dataclass
+class Frame:
+    """What an interrupt left behind: the registers to go back to, with the trap flag they had."""
+
+    registers: dict[str, int]
+    trap: bool
+
+
+@dataclass
+class Processor:
+    """One processor's hidden state; its registers are the machine's.
+
+    ``resume_at`` is what the resume flag is for: the instruction there has stopped it once and is executed now.
+    """
+
+    registers: dict[str, int]
+    trap: bool = False
+    resume_at: int | None = None
+    frames: list[Frame] = field(default_factory=list)
+    executed: list[int] = field(default_factory=list)
+
+
+class MiniCpus:
+    """`Execution` for `FakeKgdb`: the processors of a machine take turns as ``schedule`` says, then in order.
+
+    ``break_in`` makes one stop in kgdb's own breakpoint before its next instruction.
+    """
+
+    def __init__(self, machine: Machine, schedule: Iterable[int] = ()) -> None:
+        self.machine = machine
+        self.processors = [Processor(cpu.registers) for cpu in machine.cpus]
+        self._schedule = iter(schedule)
+        self._turn = 0
+        self._broken: list[int] = []
+        self._stopped = 0
+        self._decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+        self._decoder.detail = True
+
+    def break_in(self, cpu: int = 0) -> None:
+        """Let a break-in wait for ``cpu`` to run."""
+        self._broken.append(cpu)
+
+    def __call__(self, machine: Machine, stepping: bool) -> Stop | None:
+        """Run until something stops."""
+        self._return_from_interrupt(self.processors[self._stopped])
+        self.processors[self._stopped].trap = stepping or self.processors[self._stopped].trap
+        for _ in range(LIMIT):
+            cpu = self._next()
+            stop = self._turn_of(cpu)
+            if stop is not None:
+                self._stopped = cpu
+                return stop
+        return None
+
+    def _next(self) -> int:
+        chosen = next(self._schedule, None)
+        if chosen is not None:
+            return chosen % len(self.processors)
+        self._turn = (self._turn + 1) % len(self.processors)
+        return self._turn
+
+    def _turn_of(self, cpu: int) -> Stop | None:
+        processor = self.processors[cpu]
+        if cpu in self._broken:
+            self._broken.remove(cpu)
+            processor.frames.append(Frame(dict(processor.registers), processor.trap))
+            processor.trap = False
+            processor.registers["rsp"] -= 0x200
+            processor.registers["rip"] = BREAK_IN + 1
+            return Stop(cpu=cpu)
+        rip = processor.registers["rip"]
+        if rip in self.machine.software:
+            processor.registers["rip"] = rip + 1
+            return Stop(cpu=cpu)
+        if self.machine.hardware.get(rip, (0, 0))[0] == 1 and processor.resume_at != rip:
+            processor.resume_at = rip
+            return Stop(cpu=cpu)
+        if not self._execute(processor):
+            return Stop(signal=11, cpu=cpu)
+        if processor.trap:
+            processor.trap = False
+            return Stop(cpu=cpu)
+        return None
+
+    def _return_from_interrupt(self, processor: Processor) -> None:
+        if processor.frames and processor.registers["rip"] == BREAK_IN + 1:
+            frame = processor.frames.pop()
+            processor.registers.clear()
+            processor.registers.update(frame.registers)
+            processor.trap = frame.trap
+
+    def _execute(self, processor: Processor) -> bool:
+        """One instruction. False when there is none."""
+        registers = processor.registers
+        rip = registers["rip"]
+        code = b"".join(self.machine.read(rip + offset, 1) or b"" for offset in range(16))
+        instruction = next(self._decoder.disasm(code, rip, 1), None)
+        if instruction is None:
+            return False
+        processor.executed.append(rip)
+        processor.resume_at = None
+        registers["rip"] = rip + instruction.size
+        self._do(instruction, registers)
+        return True
+
+    def _do(self, instruction: Any, registers: dict[str, int]) -> None:
+        name = instruction.mnemonic
+        if name in ("nop", "endbr64"):
+            return
+        if name[0] == "j":
+            if name == "jmp" or CONDITIONS[name[1:]](registers["eflags"]):
+                registers["rip"] = instruction.operands[0].imm & (1 << 64) - 1
+        elif name in ("inc", "dec"):
+            self._count(registers, instruction.reg_name(instruction.operands[0].reg), 1 if name == "inc" else -1)
+        elif name == "mov":
+            self._move(instruction, registers)
+        else:
+            self._use_stack(name, instruction, registers)
+
+    def _count(self, registers: dict[str, int], register: str, by: int) -> None:
+        value = registers.get(register, 0) + by & (1 << 64) - 1
+        registers[register] = value
+        flags = registers["eflags"] & ~(ZF | SF | PF)
+        flags |= ZF * (value == 0) | SF * (value >> 63) | PF * ((value & 0xFF).bit_count() % 2 == 0)
+        registers["eflags"] = flags
+
+    def _move(self, instruction: Any, registers: dict[str, int]) -> None:
+        target, source = instruction.operands
+        value = registers.get(instruction.reg_name(source.reg), 0)
+        if target.type == capstone.x86.X86_OP_MEM:
+            place = int(instruction.address + instruction.size + instruction.disp)
+            assert self.machine.write(place, value.to_bytes(8, "little")) == 0
+        else:
+            registers[instruction.reg_name(target.reg)] = value
+
+    def _use_stack(self, name: str, instruction: Any, registers: dict[str, int]) -> None:
+        match name:
+            case "call":
+                self._push(registers, registers["rip"])
+                registers["rip"] = instruction.operands[0].imm & (1 << 64) - 1
+            case "ret":
+                registers["rip"] = self._pop(registers)
+            case "push":
+                self._push(registers, registers.get("rbp", 0))
+            case "pop":
+                registers["rbp"] = self._pop(registers)
+            case _:
+                raise NotImplementedError(name)
+
+    def _push(self, registers: dict[str, int], value: int) -> None:
+        registers["rsp"] -= 8
+        assert self.machine.write(registers["rsp"], value.to_bytes(8, "little")) == 0
+
+    def _pop(self, registers: dict[str, int]) -> int:
+        data = self.machine.read(registers["rsp"], 8)
+        assert data is not None
+        registers["rsp"] += 8
+        return int.from_bytes(data, "little")
+
+
+def machine(*code: bytes, cpus: int = 1, entries: Sequence[int] = (), data: int = 0) -> Machine:
+    """A machine whose text is ``code``, each processor at ``TEXT`` or at its entry, as pid 101, 102 …
+
+    ``data``: bytes of writable memory one page behind the text.
+    """
+    result = Machine(cpus=cpus)
+    text = b"".join(code)
+    assert len(text) < BREAK_IN - TEXT
+    result.memory[TEXT] = Region(bytearray(text.ljust(STACK_SIZE, b"\x06")), executable=True)
+    result.memory[STACK] = Region(bytearray(STACK_SIZE * cpus), writable=True)
+    if data:
+        result.memory[TEXT + STACK_SIZE] = Region(bytearray(data), writable=True)
+    for number, cpu in enumerate(result.cpus):
+        cpu.pid = 101 + number
+        entry = entries[number] if number < len(entries) else TEXT
+        cpu.registers.update(rip=entry, rsp=STACK + STACK_SIZE * number + 0xC00, eflags=0x246, cs=0x10, ss=0x18)
+    return result
+
+
+def addresses(*code: bytes) -> tuple[int, ...]:
+    """Where each piece of code stands."""
+
+    def places() -> Iterator[int]:
+        at = TEXT
+        for piece in code:
+            yield at
+            at += len(piece)
+
+    return tuple(places())

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The session's runner on a fake stub, with an owner that only notes what it is told, and the oracle for the wire."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nullmodem.rsp import requests
+from nullmodem.rsp.hexadecimal import ADDRESS_SPACE
+from nullmodem.rsp.requests import parse_request
+from nullmodem.session.breakpoints import BreakpointTable
+from nullmodem.session.model import StopReason
+from nullmodem.session.running import SIGTRAP, Runner
+from nullmodem.session.stopped import StoppedTarget
+from nullmodem.stub.client import KgdbStub, Patience
+from nullmodem.stub.x86_64 import X86_64
+from nullmodem.testing.fakestub import FakeKgdb, connected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nullmodem.rsp.requests import Request
+    from nullmodem.session.hooks import Hook
+    from nullmodem.session.stepping import Plan
+    from nullmodem.testing.fakemachine import Execution, Machine
+    from nullmodem.testing.fakestub import Serving
+
+PATIENCE = Patience(answer=2.0)
+SAFE: dict[type, Callable[[Request], bool]] = {
+    requests.HaltReason: lambda _: True,
+    requests.ReadRegisters: lambda _: True,
+    requests.WriteRegister: lambda r: len(r.data) == (8 if r.number <= 16 else 4),  # type: ignore[union-attr]
+    requests.ReadMemory: lambda r: 0 < r.length <= 511 and r.address + r.length <= ADDRESS_SPACE,  # type: ignore[union-attr]
+    requests.WriteMemory: lambda r: len(r.encode()) < 1024 and bool(r.data),  # type: ignore[union-attr]
+    requests.InsertBreakpoint: lambda r: not r.conditions and not r.commands,  # type: ignore[union-attr]
+    requests.RemoveBreakpoint: lambda _: True,
+    requests.SelectThread: lambda r: r.op == "g",  # type: ignore[union-attr]
+    requests.ThreadInfoFirst: lambda _: True,
+    requests.ThreadInfoNext: lambda _: True,
+    requests.ThreadExtraInfo: lambda _: True,
+    requests.CurrentThread: lambda _: True,
+    requests.Continue: lambda r: r.address is None,  # type: ignore[union-attr]
+    requests.Step: lambda r: r.address is None,  # type: ignore[union-attr]
+    requests.Detach: lambda r: r.pid is None,  # type: ignore[union-attr]
+}
+"""Every request that may reach a kernel, and what must hold of it: the safe grammar."""
+
+
+def assert_harmless(fake: FakeKgdb) -> None:
+    """Nothing that reached the stub could have hurt a kernel; no byte came but in packets."""
+    assert fake.machine.violations == []
+    for packet in fake.requests:
+        if packet.startswith(b"C09") and len(packet) == 19:
+            continue  # a fault handed back, with the pc it happened at
+        request = parse_request(packet)
+        assert type(request) in SAFE, packet
+        assert SAFE[type(request)](request), packet
+    assert set(fake.typed) <= {ord("+")}
+
+
+@contextlib.contextmanager
+def stub_on(machine: Machine, execution: Execution | None = None) -> Iterator[tuple[KgdbStub, FakeKgdb, Serving]]:
+    """A client of a fake stub before ``machine``, whose every packet is judged at the end."""
+    fake = FakeKgdb(machine, execution)
+    with connected(fake) as (line, serving):
+        yield KgdbStub(line, X86_64, patience=PATIENCE), fake, serving
+    assert_harmless(fake)
+
+
+@dataclass
+class NotingOwner:
+    """`running.Owner` that keeps what it is told. ``go_on`` is what it answers to hooks."""
+
+    seen: list[tuple[StopReason, int]] = field(default_factory=list)
+    hooks: list[int] = field(default_factory=list)
+    go_on: bool = True
+    interrupt: bool = False
+    unexplained: Callable[[int], None] | None = None
+    stepped: Callable[[], bool] = lambda: False
+
+    def on_hook(self, hook: Hook) -> bool:
+        self.hooks.append(hook.address)
+        return self.go_on
+
+    def on_visible(self, reason: StopReason, signal: int) -> None:
+        self.interrupt = False
+        self.seen.append((reason, signal))
+
+    def on_unexplained(self, signal: int) -> None:
+        if self.unexplained is not None:
+            self.unexplained(signal)
+        else:
+            self.on_visible(StopReason.TRAP if signal == SIGTRAP else StopReason.FAULT, signal)
+
+    def on_leaving(self) -> None:
+        pass
+
+    def on_stepped(self) -> bool:
+        return self.stepped()
+
+
+class Track:
+    """A runner, and what it runs on."""
+
+    def __init__(self, stub: KgdbStub, fake: FakeKgdb, serving: Serving) -> None:
+        self.stub, self.fake, self.serving = stub, fake, serving
+        self.machine = fake.machine
+        self.owner = NotingOwner()
+        self.target = StoppedTarget(stub, ahead=128)
+        self.table = BreakpointTable(stub)
+        self.runner = Runner(stub, self.target, self.table, self.owner)
+        self.runner.interrupted = lambda: self.owner.interrupt
+        stub.halt_reason()
+        self.target.begin(stub.current_thread())
+
+    @property
+    def pc(self) -> int:
+        return self.target.own.pc
+
+    @property
+    def running(self) -> bool:
+        return not self.stub.is_stopped
+
+    def go(self, plan: Plan, patience: float = 2.0) -> tuple[StopReason, int] | None:
+        """Follow a plan until the owner is shown something: what, and the pc. None when the target just runs."""
+        before = len(self.owner.seen)
+        self.runner.start(plan)
+        return self.until(before, patience)
+
+    def until(self, before: int, patience: float = 2.0) -> tuple[StopReason, int] | None:
+        """Serve the wire until the owner has been shown more than ``before`` stops."""
+        while len(self.owner.seen) == before:
+            if not self.running:
+                return None
+            if self.fake.running and not select.select([self.stub.fileno()], [], [], 0.05)[0]:
+                return None
+            assert select.select([self.stub.fileno()], [], [], patience)[0], "neither a stop nor a running target"
+            reply = self.stub.take_stop()
+            if reply is not None:
+                self.runner.arrived(reply)  # type: ignore[arg-type]
+        return self.owner.seen[-1][0], self.pc
+
+
+@contextlib.contextmanager
+def track_on(machine: Machine, execution: Execution | None = None) -> Iterator[Track]:
+    """A runner on a fake stub; the wire is judged at the end."""
+    with stub_on(machine, execution) as (stub, fake, serving):
+        yield Track(stub, fake, serving)
