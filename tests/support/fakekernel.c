@@ -5,6 +5,7 @@
  *	MEM		struct module has mem[] (since 6.4), not core_layout and init_layout
  *	PRIVATE		sect_attrs keep addresses in bin_attribute.private (since 6.14)
  *	NO_BUILD_ID	struct module has no build_id (without CONFIG_STACKTRACE_BUILD_ID)
+ *	NO_EVENTS	kgdb has no perf events for the debug registers
  */
 typedef unsigned long ulong;
 
@@ -78,12 +79,20 @@ struct task_struct {
 };
 struct cpumask { ulong bits[1]; };
 
+enum perf_event_state { PERF_EVENT_STATE_ERROR = -2, PERF_EVENT_STATE_OFF = -1, PERF_EVENT_STATE_ACTIVE = 1 };
+struct perf_event { char lists[160]; enum perf_event_state state; char rest[900]; };
+struct hw_breakpoint { unsigned int enabled; ulong addr; int len, type; struct perf_event **pev; };
+
 struct list_head modules = { &modules, &modules };
 struct module example_module;
 struct module_notes_attrs *example_notes;
 struct inactive_task_frame *example_frame;
 struct cpumask __cpu_online_mask = { { 5 } };	/* CPUs 0 and 2 */
 struct signal_struct init_signals;
+#ifndef NO_EVENTS
+struct perf_event example_event;
+struct hw_breakpoint breakinfo[4];
+#endif
 struct task_struct init_task = { .comm = "swapper", .tasks = { &init_task.tasks, &init_task.tasks } };
 ulong __per_cpu_offset[64];
 char init_uts_ns[400];

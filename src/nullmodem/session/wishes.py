@@ -25,6 +25,8 @@ def insert(world: World, table: BreakpointTable, watches: Watches, client: str, 
         if reason:
             msg = f"no breakpoint at {world.kernel.describe(wish.address)}: {reason}"
             raise BreakpointRefused(msg, address=wish.address)
+    if not wish.is_software:
+        world.debug_registers.enable()
     for piece in watches.pieces(wish):
         table.want(client, piece)
     watches.added(wish)

@@ -10,6 +10,7 @@ from nullmodem.kernel.modules import ModuleReader
 from nullmodem.kernel.program import KernelProgram
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
+from nullmodem.session.debug_registers import DebugRegisters
 from nullmodem.session.hooks import Hook, HookPoint, place
 from nullmodem.session.modules import ModuleTable
 from nullmodem.session.threads import ThreadView
@@ -48,15 +49,16 @@ class World:
     program: KernelProgram
     modules: ModuleTable
     threads: ThreadView
+    debug_registers: DebugRegisters
     hooks: dict[int, Hook]
 
-
-def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: Files) -> World:
     def describe(self, address: int) -> str:
         """``function+0x12`` of the kernel, or ``module:function+0x12``."""
         module = self.modules.containing(address)
         return module.describe(address) if module else self.kernel.describe(address)
 
+
+def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: Files) -> World:
     """Look at a target that stands still, and have its module hooks armed whenever it runs.
 
     Raises:
@@ -72,7 +74,8 @@ def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: F
     length = stub.arch.breakpoint_length
     table.keep(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in hooks)
     program = KernelProgram(files.vmlinux, kernel.slide, target)
-    return World(kernel, program, modules, ThreadView(stub, target, kernel), hooks)
+    threads = ThreadView(stub, target, kernel)
+    return World(kernel, program, modules, threads, DebugRegisters(target, kernel), hooks)
 
 
 def _place(stub: KgdbStub, target: StoppedTarget, kernel: KernelView) -> tuple[Hook, ...]:

@@ -97,7 +97,8 @@ class Arch:
     """One processor as kgdb presents it.
 
     ``bufmax`` is the stub's buffer in characters; ``m`` must never ask for more than ``max_read`` bytes, because
-    ``gdb_cmd_memread`` in kernel/debug/gdbstub.c does not check and writes past its buffer.
+    ``gdb_cmd_memread`` in kernel/debug/gdbstub.c does not check and writes past its buffer. ``watches_reads_alone``:
+    a debug register can be told to stop at reads and not at writes.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Arch:
     trap: bytes
     pc_after_breakpoint: int
     hardware_slots: int
+    watches_reads_alone: bool
     writable: frozenset[str]
     instructions: InstructionSet
 

@@ -207,6 +207,7 @@ X86_64 = Arch(
     trap=b"\xcc",
     pc_after_breakpoint=1,
     hardware_slots=4,
+    watches_reads_alone=False,
     writable=frozenset(_NAMES_64) - {"rsp"} | {"eflags"},
     instructions=X86Instructions(),
 )

@@ -245,6 +245,9 @@ class Handlers:
     # -- breakpoints ---------------------------------------------------------------------------------------------
 
     def _insert(self, request: requests.InsertBreakpoint) -> bytes:
+        if request.kind is requests.BreakpointKind.READ and not self._live.arch.watches_reads_alone:
+            # gdb then watches for reads and writes, and passes over stops at which the value has changed.
+            return replies.UNSUPPORTED
         self._live.insert(self._attached, self._breakpoint(request))
         return replies.OK
 
