@@ -312,7 +312,6 @@ class Session:
             self.state = State.RUNNING
             self.bus.publish(Resumed())
 
-    def on_unexplained(self, signal: int) -> None:
     def on_stepped(self) -> bool:
         """Whether the instruction that was stepped touched what is watched; then that is shown."""
         watched = self.watches.explain(self.target, self.stub.arch, trapped=False)
@@ -320,6 +319,7 @@ class Session:
             self.on_visible(StopReason.WATCHPOINT, SIGTRAP, watched=watched)
         return watched is not None
 
+    def on_unexplained(self, signal: int) -> None:
         """Not a breakpoint of ours and not a step: a break-in, a watchpoint, a trap in the code, or a fault."""
         pc = self.target.own.pc
         if self.world.kernel.in_break_function(pc):
