@@ -106,6 +106,7 @@ class Session:
     def release(self) -> None:
         """Let go of the target: no breakpoint stays, it runs, and the stub forgets us. Needs a stopped target."""
         if self.still:
+            self.world.debug_registers.restore()
             self.target.show_interrupted(None)
             self.target.flush()
             self.stub.detach()

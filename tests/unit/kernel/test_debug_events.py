@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from nullmodem.errors import MemoryFault
 from nullmodem.kernel.debug_events import DebugEvents
-from nullmodem.testing.memory import FakeMemory
 from support.fakekernel import SLIDE, FakeKernel
+
+if TYPE_CHECKING:
+    from nullmodem.testing.memory import FakeMemory
 
 AREAS = {0: 0xFFFF_8880_0F60_0000, 2: 0xFFFF_8880_0F80_0000}
 EVENTS = 0xFFFF_8880_0200_0000
