@@ -218,7 +218,7 @@ class BuildProgress:
     """A build goes on; the fields are those of kbuild's Progress."""
 
     stage: str
-    fraction: float
+    fraction: float | None
     seconds_left: float | None
     detail: str
 

@@ -97,7 +97,7 @@ results = st.one_of(
     st.builds(protocol.Ending, counts),
 )
 others = st.one_of(
-    st.builds(protocol.BuildProgress, texts, st.floats(0, 1), st.none() | st.floats(0, 1e6), texts),
+    st.builds(protocol.BuildProgress, texts, st.none() | st.floats(0, 1), st.none() | st.floats(0, 1e6), texts),
     st.builds(protocol.OutputPart, st.binary()),
     st.builds(protocol.Note, texts),
     st.builds(protocol.Failure, texts, texts, texts, code=st.none() | st.integers(0, 255), command=st.none() | names),

@@ -108,11 +108,11 @@ def run(
             wanted = Invitation(host.machine.live.vmlinux, host.remote, function, file, breakpoints, arguments)
             code = run_in_foreground(command_line(gdb, wanted), host.ending)
             host.machine.require_alive()
+        if gdb is None or (keep and not host.ending.asked):
+            _serve(host)
         if host.ending.asked:
             say(f"{host.name} was ended from elsewhere")
             code = 0
-        elif gdb is None or keep:
-            _serve(host)
     ctx.exit(code)
 
 
