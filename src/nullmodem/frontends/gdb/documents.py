@@ -18,13 +18,13 @@ class Documents:
     def __init__(self, live: LiveSession) -> None:
         self._live = live
         self._kept: dict[tuple[str, str], bytes] = {}
-        self._thread_lists = 0
+        self._own_lists = 0
         self.every_task = False
 
-    def new_stop(self) -> None:
-        """Modules and threads may be others from here on."""
+    def new_stop(self, *, attaching: bool = False) -> None:
+        """Modules and threads may be others from here on. ``attaching``: gdb meets this stop by connecting."""
         self._kept.clear()
-        self._thread_lists = 0
+        self._own_lists = 2 if attaching else 1
 
     def get(self, kind: str, annex: str, *, first: bool) -> bytes | None:
         """The whole document, made anew when its first piece is asked for; None for one we do not have."""
@@ -50,10 +50,11 @@ class Documents:
                 return None
 
     def _threads(self) -> bytes:
-        # gdb reads the list at every stop, and again when its user types `info threads`; only then are names worth
-        # what they cost on the wire.
-        self._thread_lists += 1
-        threads = self._live.threads(names=self._thread_lists > 1, every_task=self.every_task)
+        # gdb reads the list at every stop (when it connects, twice), and again when its user types `info threads`; only
+        # then are names worth what they cost on the wire.
+        names = self._own_lists == 0
+        self._own_lists = max(0, self._own_lists - 1)
+        threads = self._live.threads(names=names, every_task=self.every_task)
         return thread_list([ThreadEntry(t.id, t.cpu, t.name, describe_thread(t)) for t in threads])
 
     def thread_description(self, thread: int) -> str:

@@ -167,7 +167,7 @@ class Handlers:
         stop = self._live.wait_for_stop(BREAK_IN_SECONDS)
         self._live.acknowledge(self._client, stop.number)
         self._thread = None
-        return self.stop_reply(stop)
+        return self.stop_reply(stop, attaching=True)
 
     def _detach(self, _request: requests.Detach) -> bytes:
         if self._client is not None:
@@ -189,9 +189,9 @@ class Handlers:
 
     # -- registers and memory ------------------------------------------------------------------------------------
 
-    def stop_reply(self, stop: Stop, *, library: bool = False) -> bytes:
+    def stop_reply(self, stop: Stop, *, library: bool = False, attaching: bool = False) -> bytes:
         """A stop as gdb reads it, with the registers it would ask for next."""
-        self._documents.new_stop()
+        self._documents.new_stop(attaching=attaching)
         self._thread = None
         registers = self._live.registers()
         reason = None
