@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
+from support.modules import REPOSITORY, copy_module
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-REPOSITORY = Path(__file__).resolve().parent.parent
+    from pathlib import Path
 
 # No deadline for one example: the machine also runs emulators, and a slow example is not a wrong one. pytest-timeout
 # ends what hangs.
@@ -29,14 +28,5 @@ def repository() -> Path:
 
 @pytest.fixture
 def module_source(tmp_path: Path) -> Callable[[str], Path]:
-    """A function that copies the source of a module to where it may be built and changed, and returns the directory.
-
-    ``simple`` is examples/simple; every other name is a directory of tests/modules.
-    """
-
-    def copy(name: str) -> Path:
-        places = [REPOSITORY / "tests" / "modules" / name, REPOSITORY / "examples" / name]
-        source = next(place for place in places if place.is_dir())
-        return shutil.copytree(source, tmp_path / name)
-
-    return copy
+    """A function that copies the source of a module to where it may be built and changed, and returns the directory."""
+    return lambda name: copy_module(name, tmp_path)

@@ -8,12 +8,14 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from nullmodem.frontends.gdb.launch import find_gdb, index_cache
 from nullmodem.testing.gdb import Gdb
 
 DEBIAN = "/usr/bin/gdb"
 
-__all__ = ["Gdb", "debian", "quick_start", "wheel"]
+__all__ = ["EVERY_KERNEL_AND_GDB", "EVERY_KERNEL_ONE_GDB", "Gdb", "debian", "quick_start", "wheel"]
 
 
 def wheel() -> str:
@@ -33,3 +35,14 @@ def debian() -> str:
     """The gdb of Debian 12."""
     assert shutil.which(DEBIAN), f"{DEBIAN} is missing: apt install gdb"
     return DEBIAN
+
+
+EVERY_KERNEL_AND_GDB = [
+    pytest.param((kernel, gdb), id=f"{kernel}-{name}")
+    for kernel in ("6.1", "6.12")
+    for gdb, name in ((debian, "gdb-13.1"), (wheel, "gdb-18.1"))
+]
+"""For what depends on both."""
+
+EVERY_KERNEL_ONE_GDB = [EVERY_KERNEL_AND_GDB[0], EVERY_KERNEL_AND_GDB[-1]]
+"""For what depends on the kernel alone: each kernel with one gdb, and no gdb left out."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +12,8 @@ import pytest
 from nullmodem.api.boot import BootOptions, boot
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.kbuild import ensure_kernel
-from support.gdb import Gdb, debian, quick_start, wheel
+from support.gdb import EVERY_KERNEL_AND_GDB, Gdb, debian, quick_start, wheel
+from support.modules import copy_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nullmodem.api.commands import RunningCommand
     from nullmodem.api.machine import Machine
     from nullmodem.kbuild import Kernel
+    from nullmodem.targets.target import ExecResult
 
 KERNELS = ("6.1", "6.12")
 
@@ -49,9 +51,10 @@ class Bench:
     sources: dict[str, Path] = field(default_factory=dict)
 
     def build(self, *names: str, module: str | None = None) -> None:
-        """Build modules from a copy of their source and make them known."""
+        """Build modules from a copy of their source, unless that was done before, and make them known."""
         for name in names:
-            self.sources[name] = self.module_source(name)
+            if name not in self.sources:
+                self.sources[name] = self.module_source(name)
             self.machine.build(self.sources[name], module=module)
 
     def gdb(self, *arguments: str, attach: bool = True, path: str | None = None) -> Gdb:
@@ -74,10 +77,22 @@ class Bench:
         command = self.start(gdb, lambda: self.machine.load(name, parameters))
         return gdb.wait(), command
 
-    def finish(self, gdb: Gdb, command: RunningCommand) -> None:
-        """Continue in gdb until a command on the target has ended."""
+    def hit(self, gdb: Gdb, command: str | Callable[[], RunningCommand]) -> tuple[str, RunningCommand]:
+        """With a gdb that has continued and waits, start something and return what gdb says when that stops, and it."""
+        running = self.machine.run(command) if isinstance(command, str) else command()
+        return gdb.wait(), running
+
+    def finish(self, gdb: Gdb, command: RunningCommand) -> ExecResult:
+        """Continue in gdb until a command on the target has ended; gdb waits on. Raises what the command raised."""
         gdb.send("continue")
-        command.wait(60, stops=False)
+        result = command.wait(60, stops=False).result
+        assert result is not None, "the command did not end"
+        return result
+
+    def interrupt(self, gdb: Gdb) -> str:
+        """Ctrl-C in a gdb that waits."""
+        gdb.interrupt()
+        return gdb.wait()
 
     def sh(self, command: str) -> str:
         """Run something on the running target."""
@@ -102,6 +117,29 @@ def make_bench(
             return Bench(machine, server, module_source, gdb_path, stack)
 
         yield make
+
+
+@pytest.fixture(scope="module", params=EVERY_KERNEL_AND_GDB)
+def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A machine for a whole file of tests; see `shared_bench`."""
+    kernel, gdb = request.param
+    directory = tmp_path_factory.mktemp("booted")
+    with contextlib.ExitStack() as stack:
+        machine = boot("test", BootOptions(kernel=ensure_kernel(kernel)), directory / "work")
+        stack.callback(machine.close)
+        server = GdbServer(machine.live, listen_unix(directory / "gdb.sock"))
+        stack.callback(server.close)
+        yield Bench(machine, server, lambda name: copy_module(name, directory), gdb(), stack)
+
+
+@pytest.fixture
+def shared_bench(booted: Bench) -> Iterator[Bench]:
+    """A machine that the tests of a file share: it runs, no gdb is on it, and the last test's modules are unloaded."""
+    with contextlib.ExitStack() as stack:
+        yield replace(booted, _stack=stack)
+    booted.machine.live.wait_until_running(30)
+    for module in reversed(booted.machine.live.modules()):
+        booted.sh(f"rmmod {module.name}")
 
 
 @pytest.fixture

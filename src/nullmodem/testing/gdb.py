@@ -30,6 +30,8 @@ class Gdb:
             path, ["-nx", "-q", *options, *arguments], encoding="utf-8", codec_errors="replace", echo=False,
             timeout=patience, dimensions=(50, 240),
         )  # fmt: skip
+        # By default pexpect waits 50 ms before each line, for programs that are about to turn the echo off.
+        self._process.delaybeforesend = None
         self._until_prompt()
 
     @property
