@@ -79,6 +79,22 @@ class LineTable:
                 best = rows[position]
         return SourceLine(best.file, best.line)
 
+    def run_around(self, place: Place) -> tuple[int, ...]:
+        """Where each row begins of the code of one line around ``place``, and where that code ends, as offsets.
+
+        Code of another line ends it on either side, and so does a hole. Empty where there is no line.
+        """
+        line = self.line_at(place)
+        if line is None:
+            return ()
+        offsets = self._offsets[place.section]
+        first = last = bisect_right(offsets, place.offset) - 1
+        while first > 0 and self.line_at(Place(place.section, offsets[first - 1])) == line:
+            first -= 1
+        while last + 1 < len(offsets) and self.line_at(Place(place.section, offsets[last])) == line:
+            last += 1
+        return tuple(offsets[first : last + 1])
+
     def places(self, file: str, line: int) -> tuple[Place, ...]:
         """Where the code of a line begins, one place for each run of it; empty when the line has no code.
 
@@ -103,6 +119,11 @@ class LineTable:
     def files(self) -> tuple[str, ...]:
         """Every source file that code comes from."""
         return tuple(sorted({row.file for row in self._rows if not row.end}))
+
+    @cached_property
+    def _offsets(self) -> dict[int, list[int]]:
+        """Where rows begin or end, in each section."""
+        return {section: sorted({row.offset for row in rows}) for section, rows in self._by_section.items()}
 
     @cached_property
     def _by_section(self) -> dict[int, list[Row]]:

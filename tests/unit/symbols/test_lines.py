@@ -126,3 +126,36 @@ def test_of_several_rows_for_one_place_the_last_statement_counts() -> None:
     assert table.line_at(Place(1, 16)) == SourceLine("b.c", 9)
     assert table.line_at(Place(1, 20)) is None
     assert table.places("a.c", 4) == ()
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[Row]:
+    """Rows of one section in order, some for the same place, with holes where a sequence ends."""
+    rows, offset = [], 0
+    for _ in range(draw(st.integers(1, 12))):
+        end = draw(st.booleans()) and draw(st.booleans())
+        rows.append(Row(1, offset, "a.c", draw(st.integers(1, 3)), statement=draw(st.booleans()), end=end))
+        offset += draw(st.integers(0, 3))
+    return [*rows, Row(1, offset + 1, "", 0, statement=False, end=True)]
+
+
+@given(rows=tables(), offset=st.integers(0, 40))
+def test_the_code_around_a_place_is_all_of_its_line_and_ends_where_another_begins(rows: list[Row], offset: int) -> None:
+    table = LineTable(rows)
+    line = table.line_at(Place(1, offset))
+    run = table.run_around(Place(1, offset))
+    if line is None:
+        assert run == ()
+        return
+    assert run[0] <= offset < run[-1]
+    assert list(run) == sorted({*run})
+    assert all(table.line_at(Place(1, inside)) == line for inside in range(run[0], run[-1]))
+    assert table.line_at(Place(1, run[-1])) != line
+    assert table.line_at(Place(1, run[0] - 1)) != line
+    assert {*run[:-1]} == {row.offset for row in rows if run[0] <= row.offset < run[-1]}
+
+
+def test_there_is_no_code_around_a_place_without_a_line() -> None:
+    table = LineTable([Row(1, 0, "a.c", 1, statement=True, end=False), Row(1, 4, "", 0, statement=False, end=True)])
+    assert table.run_around(Place(1, 2)) == (0, 4)
+    assert table.run_around(Place(1, 4)) == table.run_around(Place(2, 0)) == ()
