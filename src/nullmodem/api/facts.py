@@ -160,7 +160,7 @@ def load_map_facts(module: Module) -> LoadMapFacts:
         SectionFacts(
             name=section.section.name,
             size=section.section.size,
-            address=Address(section.address) if section.present else None,
+            address=Address(section.address) if module.in_memory(section) else None,
             alignment=section.section.alignment,
         )
         for section in module.sections

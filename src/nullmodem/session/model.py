@@ -114,6 +114,10 @@ class Module:
     def name(self) -> str:
         return self.loaded.name
 
+    def in_memory(self, section: LoadedSection) -> bool:
+        """Whether one of `sections` is in memory now; those of init are not once the kernel has taken theirs back."""
+        return section.present and not any(section.address in freed for freed in self.freed)
+
     def describe(self, address: int) -> str:
         """``module:function+0x12``, or with the section's name where no symbol covers the address."""
         for section in self.sections:
