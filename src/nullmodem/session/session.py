@@ -75,6 +75,7 @@ class Session:
         self._world: World | None = None
         self._barrier = Barrier()
         self._held: set[str] = set()
+        self._code: dict[int, bytes] = {}
         self._files_added = False
 
     # -- beginning and end ---------------------------------------------------------------------------------------
@@ -225,7 +226,7 @@ class Session:
             raise StateError(msg, state=self.state.value, hint=hint)
         interrupted = self.target.interrupted
         self.target.show_interrupted(None)
-        return plan_for(request, self.stub.arch, thread, interrupted)
+        return plan_for(request, self.stub.arch, thread, interrupted, self._code)
 
     def detach(self, client_id: str, *, vanished: bool = False) -> None:
         """A client goes. The last one to go lets the target run, unless it vanished and the policy is to hold."""
@@ -338,6 +339,7 @@ class Session:
 
     def on_hook(self, hook: Hook) -> bool:
         """The kernel tells of a module. True to go on at once."""
+        self._code.clear()
         registers = self.target.own
         arguments = [registers[name] for name in self.stub.arch.arguments[: hook.point.arguments]]
         modules = self.world.modules

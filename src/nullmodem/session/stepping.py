@@ -25,7 +25,11 @@ STACK_WINDOW = 1 << 14
 by somebody else: an interrupt handler runs on a stack of its own under the same thread id."""
 
 MAX_INSTRUCTION = 16
-MAX_CODE = 256
+MAX_CODE, CODE_WINDOW = 256, 128
+MAX_KNOWN = 256
+MIN_RUN = 3
+"""Instructions in a row from which on a run is worth it: a step costs two round trips, a run on a temporary breakpoint
+five (insert, continue, registers, remove, set the pc back)."""
 MAX_ASSIGNED = 8
 """Jumps taken in a row by writing the pc before one is left to the processor."""
 
@@ -119,19 +123,21 @@ class StepPlan:
 class RangePlan:
     """Run while the pc is in [start, end). A call leaves the range; gdb then returns from it and asks again.
 
-    The code is read once per plan. That is safe although the kernel patches its text while it runs, because what it
-    patches is a jump or a nop of a jump's size, and `InstructionSet.straight_length` ends before both: at those the
-    bytes of the moment decide.
+    ``known`` is code that was read before, by address; what is read is added. That is safe although the kernel patches
+    its text while it runs, because what it patches is a jump or a nop of a jump's size, and
+    `InstructionSet.straight_length` ends before both: at those the bytes of the moment decide.
     """
 
-    def __init__(self, arch: Arch, thread: int | None, start: int, end: int) -> None:
+    def __init__(
+        self, arch: Arch, thread: int | None, start: int, end: int, known: dict[int, bytes] | None = None
+    ) -> None:
         self.thread = thread
         self._arch = arch
         self._start = start
         self._end = end
         self._moved = False
         self._assigned = 0
-        self._code: dict[int, bytes] = {}
+        self._code = {} if known is None else known
 
     def next(self, target: StoppedTarget) -> Move:
         registers = target.own
@@ -143,11 +149,18 @@ class RangePlan:
         if not code:
             return self._moving(SingleStep())
         straight = self._arch.instructions.straight_length(code, pc)
-        if straight > self._arch.instructions.instruction_length(code, pc):
-            return self._moving(Run(min(pc + straight, self._end), registers.sp))
-        if straight:
-            return self._moving(SingleStep())
-        return self._moving(self._transfer(target, code, registers))
+        if not straight:
+            return self._moving(self._transfer(target, code, registers))
+        worth_it = self._count(code[:straight], pc) >= MIN_RUN
+        return self._moving(Run(min(pc + straight, self._end), registers.sp) if worth_it else SingleStep())
+
+    def _count(self, code: bytes, pc: int) -> int:
+        """How many instructions ``code`` begins with, counted up to MIN_RUN."""
+        count = offset = 0
+        while offset < len(code) and count < MIN_RUN:
+            offset += max(1, self._arch.instructions.instruction_length(code[offset:], pc + offset))
+            count += 1
+        return count
 
     def _transfer(self, target: StoppedTarget, code: bytes, registers: Registers) -> Move:
         """A jump, a call, a return or a nop that may become a jump."""
@@ -168,20 +181,25 @@ class RangePlan:
     def _read(self, target: StoppedTarget, pc: int) -> bytes:
         """Code from ``pc`` to the end of the range, at most 256 bytes; empty where it cannot be read."""
         for base, code in self._code.items():
-            if base <= pc < base + len(code) - MAX_INSTRUCTION or (base <= pc and base + len(code) == self._end):
-                return code[pc - base :]
-        length = min(self._end - pc, MAX_CODE)
+            if base <= pc and min(self._end, pc + MAX_INSTRUCTION) <= base + len(code):
+                return code[pc - base : self._end - base]
+        # More than the range: an optimised line is many short ranges, and the next one is near.
+        length = max(CODE_WINDOW, min(self._end - pc, MAX_CODE))
         try:
             code = target.read(pc, length)
         except MemoryFault:
             return b""
+        if len(self._code) >= MAX_KNOWN:
+            self._code.clear()
         self._code[pc] = code
-        return code
+        return code[: self._end - pc]
 
 
-def plan_for(request: Resume, arch: Arch, thread: int | None, interrupted: Registers | None) -> Plan:
+def plan_for(
+    request: Resume, arch: Arch, thread: int | None, interrupted: Registers | None, known: dict[int, bytes]
+) -> Plan:
     """The plan for what a client asked of the thread that stopped; ``interrupted`` are the registers it was shown in
-    place of the debugger's own entry path, if it was."""
+    place of the debugger's own entry path, if it was; ``known`` is code that was read before."""
     plan: Plan
     match request.kind:
         case ResumeKind.CONTINUE:
@@ -189,5 +207,5 @@ def plan_for(request: Resume, arch: Arch, thread: int | None, interrupted: Regis
         case ResumeKind.STEP:
             plan = StepPlan(thread)
         case ResumeKind.RANGE:
-            plan = RangePlan(arch, thread, request.start, request.end)
+            plan = RangePlan(arch, thread, request.start, request.end, known)
     return plan if interrupted is None else ReturnPlan(thread, interrupted, plan)

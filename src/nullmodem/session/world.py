@@ -13,6 +13,7 @@ from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.debug_registers import DebugRegisters
 from nullmodem.session.hooks import Hook, HookPoint, place
 from nullmodem.session.modules import ModuleTable
+from nullmodem.session.source_lines import SourceLines
 from nullmodem.session.threads import ThreadView
 from nullmodem.session.view import KernelView
 
@@ -50,12 +51,17 @@ class World:
     modules: ModuleTable
     threads: ThreadView
     debug_registers: DebugRegisters
+    lines: SourceLines
     hooks: dict[int, Hook]
 
     def describe(self, address: int) -> str:
-        """``function+0x12`` of the kernel, or ``module:function+0x12``."""
+        """``function+0x12`` of the kernel, or ``module:function+0x12 (file.c:34)``."""
         module = self.modules.containing(address)
-        return module.describe(address) if module else self.kernel.describe(address)
+        if module is None:
+            return self.kernel.describe(address)
+        line = self.lines.line_at(module, address)
+        text = module.describe(address)
+        return f"{text} ({line.file.rpartition('/')[2]}:{line.line})" if line else text
 
 
 def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: Files) -> World:
@@ -75,7 +81,7 @@ def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: F
     table.keep(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in hooks)
     program = KernelProgram(files.vmlinux, kernel.slide, target)
     threads = ThreadView(stub, target, kernel)
-    return World(kernel, program, modules, threads, DebugRegisters(target, kernel), hooks)
+    return World(kernel, program, modules, threads, DebugRegisters(target, kernel), SourceLines(), hooks)
 
 
 def _place(stub: KgdbStub, target: StoppedTarget, kernel: KernelView) -> tuple[Hook, ...]:
