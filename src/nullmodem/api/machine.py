@@ -128,16 +128,12 @@ class Machine:
         """
         self.require_running(f"load {name}")
         known = self._find(name)
-        for parameter in parameters:
-            if "=" not in parameter.strip("="):
-                msg = f"{parameter!r} is not a module parameter"
-                raise UsageError(msg, hint="Write it as NAME=VALUE.")
+        words = tuple(_parameter(parameter) for parameter in parameters)
         if self._is_loaded(known.built.name):
             msg = f"{known.built.name} is loaded already"
             raise UsageError(msg, hint=f"`nullmodem reload {known.built.name}` unloads it first.")
-        self._known[known.built.name] = replace(known, parameters=tuple(parameters))
-        script = self._insmod(known.built, parameters)
-        return self.run(script, check=True)
+        self._known[known.built.name] = replace(known, parameters=words)
+        return self.run(self._insmod(known.built, words), check=True)
 
     def init_function(self, built: BuiltModule) -> InitFunction | None:
         """None for a module that has none. Raises SymbolError when the file has gone."""
@@ -278,6 +274,23 @@ class Machine:
             return self.target.exec(command, on_output=on_output)
 
         return RunningCommand(self.live, execute, _require_success if check else None)
+
+
+def _parameter(text: str) -> str:
+    """A parameter as the kernel reads it: from one line, where blanks part and double quotes hold together.
+
+    See next_arg in the kernel's lib/cmdline.c. Raises UsageError for what is no parameter.
+    """
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        msg = f"{text!r} is not a module parameter"
+        raise UsageError(msg, hint="Write it as NAME=VALUE.")
+    if not any(character.isspace() for character in text):
+        return text
+    if '"' in value or any(character.isspace() for character in name):
+        msg = f"the kernel cannot be given the parameter {text!r}"
+        raise UsageError(msg, hint="A value with blanks in it cannot have double quotes, a name no blanks.")
+    return f'{name}="{value}"'
 
 
 def _require_success(result: ExecResult) -> None:

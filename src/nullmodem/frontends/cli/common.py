@@ -20,6 +20,8 @@ from nullmodem.kbuild import list_kernels, standard_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from nullmodem.api.facts import StopFacts
+
 
 INTERRUPTED = 130
 """The exit status a shell expects of a program that Ctrl-C ended."""
@@ -96,6 +98,11 @@ def printable(text: str) -> str:
 def errors_console() -> Console:
     """Where progress is shown: standard error."""
     return Console(stderr=True)
+
+
+def stop_text(stop: StopFacts) -> str:
+    """Where and why a target stands, in a line."""
+    return f"stopped ({stop.reason}) at {stop.where}"
 
 
 def print_json(value: object) -> None:

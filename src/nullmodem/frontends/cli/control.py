@@ -8,7 +8,7 @@ import click
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import running_sessions
 from nullmodem.errors import UsageError
-from nullmodem.frontends.cli.common import json_option, print_json, remote, say, session_option
+from nullmodem.frontends.cli.common import json_option, print_json, remote, say, session_option, stop_text
 
 
 @click.command(short_help="Stop the target, and say where.")
@@ -24,7 +24,7 @@ def interrupt(*, session: str | None, as_json: bool) -> None:
     if as_json:
         print_json(stop)
     else:
-        click.echo(f"stopped at {stop.where} ({stop.reason})")
+        click.echo(stop_text(stop))
 
 
 @click.command("continue", short_help="Let the stopped target run.")

@@ -20,6 +20,7 @@ from nullmodem.frontends.cli.common import (
     remote,
     say,
     session_option,
+    stop_text,
 )
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _report(done: Done, outcome: str, what: str, *, as_json: bool) -> None:
     if done.stopped is None:
         click.echo(f"{done.module} {outcome}")
         return
-    click.echo(f"stopped at {done.stopped.where} ({done.stopped.reason}); {what} goes on when the target does")
+    click.echo(f"{stop_text(done.stopped)}; {what} goes on when the target does")
     if done.holder:
         say(f"{done.holder} holds the target; continue it there")
     else:

@@ -1,0 +1,439 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control socket, both ends of it, with a machine that is not there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import stat
+import struct
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nullmodem.api import control_protocol as protocol
+from nullmodem.api.control import ControlServer, Service, is_this_user
+from nullmodem.api.remote import RemoteMachine
+from nullmodem.api.sessions import RunningSession, SessionRecord
+from nullmodem.errors import (
+    BuildError,
+    CommandError,
+    LeaseError,
+    NoSessionError,
+    SessionError,
+    StateError,
+    UsageError,
+    WireTimeout,
+)
+from nullmodem.session.model import Said
+from support.pretend import STOP, TEXT, Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nullmodem.kbuild import Progress
+
+RECORD = SessionRecord(
+    pid=os.getpid(),
+    started=1.5,
+    version="0.1",
+    protocol=protocol.VERSION,
+    kernel="6.1",
+    release="6.1.0",
+    vmlinux="/k/vmlinux",
+    module="simple",
+    workdir="/w",
+)
+SECONDS = 10.0
+
+
+class Served:
+    """A pretended machine behind a real socket."""
+
+    def __init__(self, directory: Path) -> None:
+        self.machine = Machine()
+        self.session = RunningSession("simple", directory, RECORD)
+        self.server = ControlServer()
+        self.end_asked = threading.Event()
+        self.remote = RemoteMachine(self.session)
+
+    def listen(self) -> None:
+        self.server.listen(self.session.control_socket)
+
+    def serve(self) -> None:
+        log = self.session.directory / "log"
+        self.server.serve(Service(self.session, self.machine, ("/r/gdb.sock",), self.end_asked.set, log))
+
+    def connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(SECONDS)
+        connection.connect(str(self.session.control_socket))
+        return connection
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Served]:
+    """One for all the lines a property is tried with."""
+    with served_in_a_directory() as served:
+        yield served
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    """One that a test may change."""
+    with served_in_a_directory() as served:
+        yield served
+
+
+@contextlib.contextmanager
+def served_in_a_directory() -> Iterator[Served]:
+    with tempfile.TemporaryDirectory() as directory:
+        served = Served(Path(directory))
+        served.listen()
+        served.serve()
+        try:
+            yield served
+        finally:
+            served.server.close()
+            served.server.close()
+
+
+def in_thread(function: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
+    """Run something that waits; the thread, and a list that gets its result or what it raised."""
+    results: list[object] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except Exception as error:  # handed to the test
+            results.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, results
+
+
+def test_only_its_owner_can_open_the_socket(served: Served) -> None:
+    assert stat.S_IMODE(served.session.control_socket.stat().st_mode) == 0o600
+
+
+class Peer:
+    """A connection whose other end is a process of the given user."""
+
+    def __init__(self, uid: int) -> None:
+        self._credentials = struct.pack("3i", 1, uid, 1)  # struct ucred
+
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        assert (level, option, size) == (socket.SOL_SOCKET, socket.SO_PEERCRED, len(self._credentials))
+        return self._credentials
+
+
+def test_only_this_user_and_root_are_served(served: Served) -> None:
+    with served.connect() as connection:
+        assert is_this_user(connection)
+    allowed = {uid for uid in (0, os.getuid(), os.getuid() + 1, 65534) if is_this_user(Peer(uid))}  # type: ignore[arg-type]
+    assert allowed == {0, os.getuid()}
+
+
+def test_facts_arrive_as_they_are(served: Served) -> None:
+    status = served.remote.status()
+    assert (status.name, status.pid, status.kernel, status.known) == ("simple", RECORD.pid, "6.1", ("simple",))
+    assert status.gdb == ("/r/gdb.sock",)
+    assert (status.target.state, status.target.stop, status.target.holder) == ("running", None, "gdb")
+    assert [module.name for module in served.remote.modules()] == ["simple", "stale"]
+    load_map = served.remote.load_map("simple")
+    assert [(section.name, section.address) for section in load_map.sections] == [(".text", TEXT), (".init.text", None)]
+    assert served.remote.load_map("stale").sections == ()
+
+
+def test_verbs_arrive_with_their_arguments(served: Served, tmp_path: Path) -> None:
+    reports: list[Progress] = []
+    assert served.remote.build(tmp_path, reports.append).name == "simple"
+    assert served.remote.load("simple", ["a=1", "b=ü"]).stopped is None
+    assert served.remote.unload("simple", force=True).module == "simple"
+    assert served.remote.reload("simple", reports.append).holder == ""
+    assert served.remote.push(tmp_path / "f", "/tmp") == "/tmp/f"
+    assert served.remote.push(tmp_path / "f") == "/host/f"
+    assert served.remote.execute(["one line"], lambda _data: None) == 0
+    assert served.remote.execute(["two", "words"], lambda _data: None) == 0
+    assert served.machine.diary == [
+        ("build", tmp_path),
+        ("load", "simple", ("a=1", "b=ü")),
+        ("unload", "simple", True),
+        ("reload", "simple"),
+        ("push", tmp_path / "f", "/tmp"),
+        ("push", tmp_path / "f", None),
+        ("execute", "one line"),
+        ("execute", ("two", "words")),
+    ]
+    assert [(report.fraction, report.seconds_left) for report in reports] == [(None, None), (0.5, 2.0)]
+
+
+def test_a_path_is_made_absolute_where_it_was_named(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(served.session.directory)
+    served.remote.build(Path("module"))
+    assert served.machine.diary == [("build", served.session.directory / "module")]
+
+
+def test_output_arrives_byte_for_byte_and_with_the_exit_code(served: Served) -> None:
+    sent = bytes(range(256)) * 1000
+
+    def act(_verb: str, out: Callable[[bytes], None]) -> int:
+        out(b"")
+        out(sent)
+        out(b"end")
+        return 77
+
+    served.machine.act = act
+    got = bytearray()
+    assert served.remote.execute(["x"], got.extend) == 77
+    assert bytes(got) == sent + b"end"
+
+
+def test_errors_are_raised_as_they_were(served: Served) -> None:
+    for error in (
+        UsageError("no such module", hint="there are others"),
+        StateError("stopped", state="stopped"),
+        BuildError("did not build", output="a.c:1: error"),
+        CommandError("insmod failed", code=3, output="why"),
+    ):
+        served.machine.error = error
+        with pytest.raises(type(error)) as raised:
+            served.remote.load("simple")
+        assert vars(raised.value) == vars(error)
+    served.machine.error = None
+    served.remote.interrupt()
+    with pytest.raises(LeaseError, match="gdb holds the target") as raised_lease:
+        served.remote.continue_target()
+    assert raised_lease.value.holder == "gdb"
+
+
+def test_a_bug_in_the_session_is_an_error_here_and_does_not_end_it(served: Served) -> None:
+    served.machine.error = ZeroDivisionError("division by zero")
+    with pytest.raises(SessionError, match="failed inside: ZeroDivisionError: division by zero"):
+        served.remote.load("simple")
+    assert served.remote.status().name == "simple"
+
+
+def test_a_stop_is_an_answer_to_loading(served: Served) -> None:
+    released = threading.Event()
+
+    def act(_verb: str, _out: Callable[[bytes], None]) -> int:
+        served.machine.live.halt()
+        released.wait(SECONDS)
+        return 0
+
+    served.machine.act = act
+    done = served.remote.load("simple")
+    assert done.stopped is not None
+    assert (done.stopped.number, done.stopped.where, done.holder) == (STOP.number, "simple:simple_init", "gdb")
+    released.set()
+
+
+def test_what_fails_when_nobody_waits_any_more_is_said_to_who_listens(served: Served) -> None:
+    released = threading.Event()
+
+    def act(_verb: str, _out: Callable[[bytes], None]) -> int:
+        served.machine.live.halt()
+        released.wait(SECONDS)
+        raise CommandError("insmod failed", code=1, output="why")
+
+    served.machine.act = act
+    heard = served.machine.live.subscribe()
+    assert served.remote.load("simple").stopped is not None
+    released.set()
+    while (event := heard.get()) != Said("insmod failed"):
+        assert event is not None or select.select([heard], [], [], SECONDS)[0]
+    heard.close()
+
+
+def test_a_stop_under_a_command_is_told_once_and_the_command_waited_for(served: Served) -> None:
+    released = threading.Event()
+
+    def act(_verb: str, out: Callable[[bytes], None]) -> int:
+        served.machine.live.halt()
+        served.machine.live.halt()
+        released.wait(SECONDS)
+        out(b"done")
+        return 3
+
+    served.machine.act = act
+    said: list[str] = []
+
+    def note(text: str) -> None:
+        said.append(text)
+        released.set()
+
+    got = bytearray()
+    assert served.remote.execute(["x"], got.extend, note) == 3
+    assert got == b"done"
+    assert said == ["the target has stopped at simple:simple_init; the command goes on when it does"]
+
+
+def test_a_client_that_goes_has_its_command_ended(served: Served) -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    def act(_verb: str, out: Callable[[bytes], None]) -> int:
+        begun.set()
+        released.wait(SECONDS)
+        out(b"nobody hears this")
+        return 0
+
+    served.machine.act = act
+    with served.connect() as connection:
+        connection.sendall(protocol.encode_request(protocol.Execute(("sleep",))))
+        assert begun.wait(SECONDS)
+    assert served.machine.cancelled.wait(SECONDS)
+    released.set()
+
+
+def test_a_client_that_goes_does_not_end_a_load(served: Served) -> None:
+    begun, released, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def act(_verb: str, _out: Callable[[bytes], None]) -> int:
+        begun.set()
+        released.wait(SECONDS)
+        ended.set()
+        return 0
+
+    served.machine.act = act
+    with served.connect() as connection:
+        connection.sendall(protocol.encode_request(protocol.Load("simple")))
+        assert begun.wait(SECONDS)
+    released.set()
+    assert ended.wait(SECONDS)
+    assert not served.machine.cancelled.is_set()
+
+
+def test_stopping_returns_when_everything_has_ended(served: Served) -> None:
+    thread, results = in_thread(lambda: served.remote.stop(SECONDS))
+    assert served.end_asked.wait(SECONDS)
+    assert thread.is_alive()
+    assert served.remote.status().name == "simple"  # until then it answers
+    served.server.close()
+    thread.join(SECONDS)
+    assert results == [None]
+
+
+def test_a_session_that_does_not_end_is_not_waited_for_for_ever(served: Served) -> None:
+    with pytest.raises(WireTimeout, match="did not answer within 0 s") as raised:
+        served.remote.stop(0.2)
+    assert f"kill {RECORD.pid}" in raised.value.hint
+
+
+def test_a_session_that_ends_in_the_middle_is_an_error_at_once(served: Served) -> None:
+    begun = threading.Event()
+
+    def act(_verb: str, _out: Callable[[bytes], None]) -> int:
+        begun.set()
+        threading.Event().wait(SECONDS)
+        return 0
+
+    served.machine.act = act
+    thread, results = in_thread(lambda: served.remote.execute(["x"], lambda _data: None))
+    assert begun.wait(SECONDS)
+    served.server.close()
+    thread.join(SECONDS)
+    (error,) = results
+    assert isinstance(error, SessionError)
+    assert "ended before it had answered" in error.message
+
+
+def test_whoever_comes_before_there_is_something_to_serve_waits_for_it(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        served = Served(Path(directory))
+        served.listen()
+        thread, results = in_thread(served.remote.status)
+        served.serve()
+        thread.join(SECONDS)
+        served.server.close()
+    (status,) = results
+    assert isinstance(status, protocol.SessionStatus)
+
+
+def test_whoever_waits_for_a_session_that_never_begins_is_told(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        served = Served(Path(directory))
+        with pytest.raises(NoSessionError, match="it is starting"):
+            served.remote.status()
+        served.listen()
+        thread, results = in_thread(served.remote.status)
+        with pytest.raises(WireTimeout):
+            served.remote.status(0.1)
+        served.server.close()
+        thread.join(SECONDS)
+        assert isinstance(results[0], SessionError)
+        with pytest.raises(NoSessionError, match="does not answer: Connection refused"):
+            served.remote.status()
+
+
+def test_a_session_of_another_protocol_is_refused_before_it_is_asked(tmp_path: Path) -> None:
+    record = replace(RECORD, protocol=protocol.VERSION + 1, version="9.9")
+    with pytest.raises(SessionError, match=r"was started by nullmodem 9\.9, which speaks another protocol"):
+        RemoteMachine(RunningSession("simple", tmp_path, record))
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (b"hello\n", "not JSON"),
+        (b"{}\n", "a request has a name and arguments"),
+        (b'{"request": "reboot", "arguments": {}}\n', "there is no request 'reboot'"),
+        (b'{"request": "push", "arguments": {"file": "relative"}}\n', "is not an absolute path"),
+        (b'{"request": "build", "arguments": {"path": "/a\\u0000b"}}\n', "is not an absolute path"),
+        (b'{"request": "exec", "arguments": {"words": []}}\n', "there is no command to run"),
+        (b"x" * (protocol.LINE_LIMIT + 1), "a line of more than"),
+    ],
+)
+def test_nonsense_is_answered_and_does_not_end_the_session(served: Served, line: bytes, complaint: str) -> None:
+    with served.connect() as connection:
+        connection.sendall(line)
+        answer = protocol.LineReader(connection).read()
+        assert answer is not None
+        failure = protocol.parse_message(answer, protocol.Exited)
+    assert isinstance(failure, protocol.Failure)
+    assert failure.kind == "RemoteProtocolError"
+    assert complaint in failure.message
+    assert served.machine.diary == []
+    assert served.remote.status().name == "simple"
+
+
+@given(st.binary(max_size=64).map(lambda line: line.replace(b"\n", b"")))
+def test_any_line_is_answered_with_one_error(shared: Served, line: bytes) -> None:
+    with shared.connect() as connection:
+        connection.sendall(line + b"\n")
+        reader = protocol.LineReader(connection)
+        answer = reader.read()
+        assert answer is not None
+        assert isinstance(protocol.parse_message(answer, protocol.Exited), protocol.Failure)
+        assert reader.read() is None
+
+
+def test_clients_that_say_nothing_keep_nobody_from_being_served(served: Served) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(served.connect()).sendall(b'{"request"')
+        assert served.remote.status().name == "simple"
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"hello\n", b'{"result": {"code": "x"}}\n', b'{"error": {"kind": "E"}}\n'])
+def test_a_session_that_talks_nonsense_is_one_error_here(tmp_path: Path, line: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+        session = RunningSession("simple", Path(directory), RECORD)
+        listener.bind(str(session.control_socket))
+        listener.listen()
+        thread, results = in_thread(lambda: RemoteMachine(session).execute(["x"], lambda _data: None))
+        with listener.accept()[0] as connection:
+            connection.sendall(line)
+            thread.join(SECONDS)
+    assert type(results[0]).__name__ == "RemoteProtocolError"
