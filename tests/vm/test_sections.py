@@ -11,7 +11,6 @@ import pytest
 
 if TYPE_CHECKING:
     from conftest import Bench
-
     from nullmodem.testing.gdb import Gdb
 
 pytestmark = [pytest.mark.vm, pytest.mark.gdb]
