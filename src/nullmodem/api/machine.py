@@ -178,16 +178,21 @@ class Machine:
         return any(module.name == name for module in self.live.modules())
 
     def _insmod(self, built: BuiltModule, parameters: Sequence[str]) -> str:
-        """A shell line that loads what the module needs and is not there yet, and then the module."""
+        """A shell line that loads what the module needs and is not there yet, and then the module.
+
+        Through a pipe: when init fails, busybox takes it for a kernel that cannot load from a file, and has init run a
+        second time by the older system call. A pipe leaves it only that one. It also spares kernels since 6.5 the list
+        of files being loaded, on which an insmod that the kernel kills stays for good.
+        """
         steps = []
         for path in built.load_order:
             name = ModuleFile.open(path).name
             if name != built.name and self._is_loaded(name):
                 continue
-            words = ["insmod", self.target.push(path)]
+            words = ["insmod", "/dev/stdin"]
             if name == built.name:
                 words += parameters
-            steps.append(shlex.join(words))
+            steps.append(f"cat {shlex.quote(self.target.push(path))} | {shlex.join(words)}")
         return " && ".join(steps)
 
     # -- the machine ---------------------------------------------------------------------------------------------
