@@ -12,7 +12,7 @@ import click
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import running_sessions
 from nullmodem.api.text import add_symbol_file, load_map_text, modules_text, table, target_text
-from nullmodem.errors import NoSessionError, NullmodemError, UsageError
+from nullmodem.errors import NullmodemError, UsageError
 from nullmodem.frontends.cli.common import complete_loaded, json_option, print_json, remote, session_option
 
 if TYPE_CHECKING:
@@ -92,12 +92,13 @@ def list_(*, as_json: bool) -> None:
 
 
 def _listed(session: RunningSession) -> Listed:
-    try:
-        state = RemoteMachine(session).status(LOOK_SECONDS).target.state
-    except NoSessionError:
-        state = "starting"
-    except NullmodemError:
-        state = "not answering"
+    if session.gdb_socket.exists():
+        try:
+            state = RemoteMachine(session).status(LOOK_SECONDS).target.state
+        except NullmodemError:
+            state = "not answering"
+    else:
+        state = "starting"  # it takes commands already, and answers when its target has booted
     record = session.record
     return Listed(
         name=session.name,
