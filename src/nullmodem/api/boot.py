@@ -20,7 +20,8 @@ from nullmodem.symbols.for_gdb import vmlinux_for_gdb
 from nullmodem.symbols.store import ModuleStore
 from nullmodem.symbols.types import TypeInfo
 from nullmodem.symbols.vmlinux import Vmlinux
-from nullmodem.targets.qemu import QemuTarget
+from nullmodem.targets.initramfs import find_busybox
+from nullmodem.targets.qemu import QemuTarget, find_qemu
 from nullmodem.targets.spec import Accel, QemuSpec
 from nullmodem.wire.streams import SocketStream
 
@@ -48,6 +49,12 @@ class BootOptions:
     search: tuple[Path, ...] = ()
     policy: Policy = Policy.RELEASE
     accel: Accel = Accel.AUTO
+
+
+def check_host() -> None:
+    """Raise UsageError when this machine lacks a program that `boot` needs: better than after building a kernel."""
+    find_qemu()
+    find_busybox()
 
 
 def boot(

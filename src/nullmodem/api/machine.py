@@ -137,8 +137,12 @@ class Machine:
 
     def init_function(self, built: BuiltModule) -> InitFunction | None:
         """None for a module that has none. Raises SymbolError when the file has gone."""
-        symbol = ModuleFile.open(built.ko).init_function
-        return InitFunction(symbol.name, symbol.source_file or "") if symbol is not None else None
+        file = ModuleFile.open(built.ko)
+        symbol = file.init_function
+        if symbol is None:
+            return None
+        # Without debug information gdb knows the function, but not the file it is in.
+        return InitFunction(symbol.name, (symbol.source_file or "") if file.has_debug_info else "")
 
     def unload(self, name: str, *, force: bool = False) -> RunningCommand:
         """Have the target rmmod a module; returns at once. Raises UsageError when it is not loaded; StateError."""
@@ -206,7 +210,7 @@ class Machine:
             holder = self.holder()
             by = f", held by {holder}" if holder else ""
             msg = f"cannot {doing}: the target is stopped{by}"
-            hint = "Continue it there, or with `nullmodem continue`." if holder else "Use `nullmodem continue`."
+            hint = "Continue it there." if holder else "`nullmodem continue` lets it run."
             raise StateError(msg, state=State.STOPPED.value, hint=hint)
         msg = f"cannot {doing}: the target is {state.value}"
         raise StateError(msg, state=state.value)
@@ -255,10 +259,14 @@ class Machine:
         self.require_running("run a command")
         line = command if isinstance(command, str) else shlex.join(command)
         group = f"/run/nullmodem.{secrets.token_hex(8)}"
-        script = f"setsid sh -c {shlex.quote(f'echo $$ >{group}; exec sh -c {shlex.quote(line)}')}"
+        # The user's words come first: an error that quotes the beginning of this then quotes them.
+        script = (
+            f"command={shlex.quote(line)}; "
+            f"""setsid sh -c 'echo $$ >{group}; exec sh -c "$0"' "$command"; code=$?; rm -f {group}; exit $code"""
+        )
 
         def execute() -> ExecResult:
-            return self.target.exec(f"{script}; code=$?; rm -f {group}; exit $code", on_output=on_output)
+            return self.target.exec(script, on_output=on_output)
 
         def cancel() -> None:
             with contextlib.suppress(NullmodemError):  # it has ended meanwhile, or the target has

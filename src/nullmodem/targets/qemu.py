@@ -35,7 +35,7 @@ from nullmodem.targets.console_server import ConsoleServer
 from nullmodem.targets.process import Child
 from nullmodem.targets.qmp import Monitor
 from nullmodem.targets.share import MOUNT_POINT, Share, check_file
-from nullmodem.targets.spec import CONSOLE_CHARDEV, Accel, Lines, QemuSpec, command_line
+from nullmodem.targets.spec import CONSOLE_CHARDEV, PROGRAM, Accel, Lines, QemuSpec, command_line
 from nullmodem.targets.target import Target, TargetExit
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class QemuTarget(Target):
         """
         tell = progress if progress is not None else _silent
         spec.check()
-        qemu = _find_qemu(spec.qemu)
+        qemu = find_qemu(spec.qemu)
         busybox = initramfs.find_busybox(spec.busybox)
         _check_workdir(workdir)
         if spec.share is not None and not spec.share.is_dir():
@@ -319,7 +319,8 @@ class QemuTarget(Target):
         return "\n".join(part for part in (said, self.console.tail(_LAST_LINES)) if part)
 
 
-def _find_qemu(name: str) -> str:
+def find_qemu(name: str = PROGRAM) -> str:
+    """The path of a QEMU by its name or path. Raises UsageError that says how to get one."""
     found = shutil.which(name)
     if found is None:
         raise UsageError(

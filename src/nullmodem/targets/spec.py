@@ -25,6 +25,9 @@ _MEMORY_MB = range(64, 1024 * 1024 + 1)
 _CPUS = range(1, 65)
 
 
+PROGRAM = "qemu-system-x86_64"
+
+
 class Accel(Enum):
     """How the target's CPU is made: by the host's (KVM), by emulation (TCG), or KVM if it works."""
 
@@ -61,7 +64,7 @@ class QemuSpec:
     qemu_args: tuple[str, ...] = ()
     share: Path | None = None
     ports: int = 4
-    qemu: str = "qemu-system-x86_64"
+    qemu: str = PROGRAM
     busybox: Path | None = None
 
     def check(self) -> None:

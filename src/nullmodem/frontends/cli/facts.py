@@ -46,7 +46,7 @@ def _status_text(found: SessionStatus) -> str:
     module = f", module {found.module}" if found.module else ""
     known = f"known    {', '.join(found.known)}\n" if found.known else ""
     return (
-        f"session  {found.name}{module}, process {found.pid}, since {_clock(found.started)}\n"
+        f"session  {found.name}{module}, Linux {found.release}, process {found.pid}, since {_clock(found.started)}\n"
         f"{target_text(found.target)}"
         f"{known}"
         f"gdb      {', '.join(f'target remote {address}' for address in found.gdb)}\n"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nullmodem import __version__
-from nullmodem.api.boot import BootOptions, boot
+from nullmodem.api.boot import BootOptions, boot, check_host
 from nullmodem.api.control import ControlServer, Service
 from nullmodem.api.control_protocol import VERSION
 from nullmodem.api.sessions import NAME, SessionRecord, check_free, claim
@@ -83,6 +83,7 @@ def _start(plan: Plan, console: Console, stack: contextlib.ExitStack) -> Host:
     if plan.path is not None and not plan.path.expanduser().exists():
         msg = f"there is no {plan.path}"
         raise UsageError(msg, hint="Name a module's source directory, a .c file or a .ko file.")
+    check_host()
     listeners = [listen_tcp(plan.listen)] if plan.listen else []
     for listener in listeners:
         stack.callback(listener.close)

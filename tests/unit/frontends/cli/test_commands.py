@@ -102,7 +102,7 @@ def bad(code: int, *arguments: str) -> str:
 
 def test_status_tells_people(machine: Machine) -> None:
     text = good("status")
-    assert "session  simple, module simple, process" in text
+    assert "session  simple, module simple, Linux 6.1.99, process" in text
     assert "target   running" in text
     assert "client   gdb#1: waits for a stop, holds the target" in text
     assert "wire     20 round trips, 300 bytes out, 4000 bytes in" in text
