@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 TEXT = 0xFFFF_FFFF_8100_0000
 STACK = 0xFFFF_C900_0000_0000
-STACK_SIZE = 0x1000
+STACK_SIZE = 0x3000
+PAGE = 0x1000
 BREAK_IN = TEXT + 0xF00
-"""Where a break-in executes its trap, as kgdb_breakpoint does."""
+"""Where a break-in executes its trap, as kgdb_breakpoint does; its handler has a few more instructions."""
 LIMIT = 5000
-"""Instructions after which nothing is going to happen any more."""
+"""Instructions, of all processors together, after which nothing is going to happen any more."""
 CF, PF, ZF, SF, OF = 1 << 0, 1 << 2, 1 << 6, 1 << 7, 1 << 11
 
 CONDITIONS: dict[str, Callable[[int], bool]] = {
@@ -56,6 +57,7 @@ PUSH, POP = b"\x55", b"\x5d"  # of rbp
 INC, DEC = b"\x48\xff\xc0", b"\x48\xff\xcb"  # inc rax, dec rbx
 MOVE = b"\x48\x89\xc1"  # mov rcx, rax
 SELF = b"\xeb\xfe"  # jmp to itself
+HANDLER = b"\xcc" + 3 * NOP + b"\xcf"
 
 
 def jump(offset: int) -> bytes:
@@ -111,8 +113,10 @@ class MiniCpus:
     ``break_in`` makes one stop in kgdb's own breakpoint before its next instruction.
     """
 
-    def __init__(self, machine: Machine, schedule: Iterable[int] = ()) -> None:
+    def __init__(self, machine: Machine, schedule: Iterable[int] = (), limit: int = LIMIT) -> None:
         self.machine = machine
+        self._left = limit
+        self._decoded: dict[tuple[int, bytes], Any] = {}
         self.processors = [Processor(cpu.registers) for cpu in machine.cpus]
         self._schedule = iter(schedule)
         self._turn = 0
@@ -127,9 +131,9 @@ class MiniCpus:
 
     def __call__(self, machine: Machine, stepping: bool) -> Stop | None:
         """Run until something stops."""
-        self._return_from_interrupt(self.processors[self._stopped])
-        self.processors[self._stopped].trap = stepping or self.processors[self._stopped].trap
-        for _ in range(LIMIT):
+        self.processors[self._stopped].trap = stepping
+        while self._left > 0:
+            self._left -= 1
             cpu = self._next()
             stop = self._turn_of(cpu)
             if stop is not None:
@@ -154,6 +158,9 @@ class MiniCpus:
             processor.registers["rip"] = BREAK_IN + 1
             return Stop(cpu=cpu)
         rip = processor.registers["rip"]
+        if rip == BREAK_IN + len(HANDLER) - 1:
+            self._return_from_interrupt(processor)
+            return None
         if rip in self.machine.software:
             processor.registers["rip"] = rip + 1
             return Stop(cpu=cpu)
@@ -168,21 +175,25 @@ class MiniCpus:
         return None
 
     def _return_from_interrupt(self, processor: Processor) -> None:
-        if processor.frames and processor.registers["rip"] == BREAK_IN + 1:
-            frame = processor.frames.pop()
-            processor.registers.clear()
-            processor.registers.update(frame.registers)
-            processor.trap = frame.trap
+        frame = processor.frames.pop()
+        processor.registers.clear()
+        processor.registers.update(frame.registers)
+        processor.trap = frame.trap
 
     def _execute(self, processor: Processor) -> bool:
         """One instruction. False when there is none."""
         registers = processor.registers
         rip = registers["rip"]
-        code = b"".join(self.machine.read(rip + offset, 1) or b"" for offset in range(16))
-        instruction = next(self._decoder.disasm(code, rip, 1), None)
+        code = self.machine.read(rip, 16)
+        if code is None:
+            return False
+        if (rip, code) not in self._decoded:
+            self._decoded[rip, code] = next(self._decoder.disasm(code, rip, 1), None)
+        instruction = self._decoded[rip, code]
         if instruction is None:
             return False
-        processor.executed.append(rip)
+        if not processor.frames:
+            processor.executed.append(rip)
         processor.resume_at = None
         registers["rip"] = rip + instruction.size
         self._do(instruction, registers)
@@ -251,14 +262,17 @@ def machine(*code: bytes, cpus: int = 1, entries: Sequence[int] = (), data: int 
     result = Machine(cpus=cpus)
     text = b"".join(code)
     assert len(text) < BREAK_IN - TEXT
-    result.memory[TEXT] = Region(bytearray(text.ljust(STACK_SIZE, b"\x06")), executable=True)
+    text = text.ljust(BREAK_IN - TEXT, b"\x06") + HANDLER  # 06 is no instruction
+    result.memory[TEXT] = Region(bytearray(text.ljust(PAGE, b"\x06")), executable=True)
     result.memory[STACK] = Region(bytearray(STACK_SIZE * cpus), writable=True)
     if data:
-        result.memory[TEXT + STACK_SIZE] = Region(bytearray(data), writable=True)
+        result.memory[TEXT + PAGE] = Region(bytearray(data), writable=True)
     for number, cpu in enumerate(result.cpus):
         cpu.pid = 101 + number
         entry = entries[number] if number < len(entries) else TEXT
-        cpu.registers.update(rip=entry, rsp=STACK + STACK_SIZE * number + 0xC00, eflags=0x246, cs=0x10, ss=0x18)
+        cpu.registers.update(
+            rip=entry, rsp=STACK + STACK_SIZE * number + STACK_SIZE // 2, eflags=0x246, cs=0x10, ss=0x18
+        )
     return result
 
 

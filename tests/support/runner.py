@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from nullmodem.session.running import SIGTRAP, Runner
 from nullmodem.session.stopped import StoppedTarget
 from nullmodem.stub.client import KgdbStub, Patience
 from nullmodem.stub.x86_64 import X86_64
-from nullmodem.testing.fakestub import FakeKgdb, connected
+from nullmodem.testing.fakestub import FakeKgdb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from nullmodem.session.hooks import Hook
     from nullmodem.session.stepping import Plan
     from nullmodem.testing.fakemachine import Execution, Machine
-    from nullmodem.testing.fakestub import Serving
 
 PATIENCE = Patience(answer=2.0)
 SAFE: dict[type, Callable[[Request], bool]] = {
@@ -61,12 +61,53 @@ def assert_harmless(fake: FakeKgdb) -> None:
     assert set(fake.typed) <= {ord("+")}
 
 
+class DirectLine:
+    """`ByteStream` to a fake stub in the same thread: what is written is answered before ``write`` returns."""
+
+    def __init__(self, fake: FakeKgdb) -> None:
+        self._fake = fake
+        self._ready = os.eventfd(0, os.EFD_NONBLOCK)
+        self._waiting = b""
+
+    def fileno(self) -> int:
+        return self._ready
+
+    def read(self, limit: int = 65536) -> bytes:
+        os.eventfd_read(self._ready)
+        data, self._waiting = self._waiting[:limit], self._waiting[limit:]
+        self._tell()
+        return data
+
+    def write(self, data: bytes) -> None:
+        self.deliver(self._fake.receive(data))
+
+    def deliver(self, data: bytes) -> None:
+        """Let ``data`` come from the stub."""
+        quiet = not self._waiting
+        self._waiting += data
+        if quiet:
+            self._tell()
+
+    def send_break(self) -> None:
+        raise AssertionError("a session breaks in from outside the wire")
+
+    def close(self) -> None:
+        os.close(self._ready)
+
+    def _tell(self) -> None:
+        if self._waiting:
+            os.eventfd_write(self._ready, 1)
+
+
 @contextlib.contextmanager
-def stub_on(machine: Machine, execution: Execution | None = None) -> Iterator[tuple[KgdbStub, FakeKgdb, Serving]]:
+def stub_on(machine: Machine, execution: Execution | None = None) -> Iterator[tuple[KgdbStub, FakeKgdb, DirectLine]]:
     """A client of a fake stub before ``machine``, whose every packet is judged at the end."""
     fake = FakeKgdb(machine, execution)
-    with connected(fake) as (line, serving):
-        yield KgdbStub(line, X86_64, patience=PATIENCE), fake, serving
+    line = DirectLine(fake)
+    try:
+        yield KgdbStub(line, X86_64, patience=PATIENCE), fake, line
+    finally:
+        line.close()
     assert_harmless(fake)
 
 
@@ -105,8 +146,8 @@ class NotingOwner:
 class Track:
     """A runner, and what it runs on."""
 
-    def __init__(self, stub: KgdbStub, fake: FakeKgdb, serving: Serving) -> None:
-        self.stub, self.fake, self.serving = stub, fake, serving
+    def __init__(self, stub: KgdbStub, fake: FakeKgdb, line: DirectLine) -> None:
+        self.stub, self.fake, self.line = stub, fake, line
         self.machine = fake.machine
         self.owner = NotingOwner()
         self.target = StoppedTarget(stub, ahead=128)
@@ -124,20 +165,17 @@ class Track:
     def running(self) -> bool:
         return not self.stub.is_stopped
 
-    def go(self, plan: Plan, patience: float = 2.0) -> tuple[StopReason, int] | None:
+    def go(self, plan: Plan) -> tuple[StopReason, int] | None:
         """Follow a plan until the owner is shown something: what, and the pc. None when the target just runs."""
         before = len(self.owner.seen)
         self.runner.start(plan)
-        return self.until(before, patience)
+        return self.until(before)
 
-    def until(self, before: int, patience: float = 2.0) -> tuple[StopReason, int] | None:
-        """Serve the wire until the owner has been shown more than ``before`` stops."""
+    def until(self, before: int) -> tuple[StopReason, int] | None:
+        """Serve the wire until the owner has been shown more than ``before`` stops, or the target stands or runs."""
         while len(self.owner.seen) == before:
-            if not self.running:
+            if not self.running or not select.select([self.stub.fileno()], [], [], 0)[0]:
                 return None
-            if self.fake.running and not select.select([self.stub.fileno()], [], [], 0.05)[0]:
-                return None
-            assert select.select([self.stub.fileno()], [], [], patience)[0], "neither a stop nor a running target"
             reply = self.stub.take_stop()
             if reply is not None:
                 self.runner.arrived(reply)  # type: ignore[arg-type]
@@ -147,5 +185,5 @@ class Track:
 @contextlib.contextmanager
 def track_on(machine: Machine, execution: Execution | None = None) -> Iterator[Track]:
     """A runner on a fake stub; the wire is judged at the end."""
-    with stub_on(machine, execution) as (stub, fake, serving):
-        yield Track(stub, fake, serving)
+    with stub_on(machine, execution) as (stub, fake, line):
+        yield Track(stub, fake, line)

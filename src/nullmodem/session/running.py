@@ -125,6 +125,9 @@ class Runner:
 
     def _continue_plan(self) -> None:
         while True:
+            if self._stands() and self._target.own.pc != self._passed:
+                self._hit_without_trap()
+                return
             move = self._journey.plan.next(self._target)
             if isinstance(move, Done):
                 self._show(move.reason, SIGTRAP)
@@ -135,9 +138,6 @@ class Runner:
                 return
             self._target.set_registers(move.values)
             self._passed = None
-            if self._stands():
-                self._hit_without_trap()
-                return
 
     def _repeat_move(self) -> None:
         move = self._journey.outstanding
@@ -163,10 +163,10 @@ class Runner:
                 self._continue_plan()
             else:
                 self._execute(move)
-        elif isinstance(move, SingleStep) or (stands and pc == self._passed) or move.until == pc:
-            self._step()
-        elif stands:
+        elif stands and pc != self._passed:
             self._hit_without_trap()
+        elif isinstance(move, SingleStep) or stands or move.until == pc:
+            self._step()
         else:
             self._run(move)
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import select
 from typing import TYPE_CHECKING
 
 from nullmodem.rsp.requests import BreakpointKind
@@ -25,6 +24,7 @@ from support.minicpu import (
     RET,
     SELF,
     STACK,
+    STACK_SIZE,
     TEXT,
     MiniCpus,
     addresses,
@@ -83,10 +83,22 @@ def test_a_step_is_one_instruction_with_a_breakpoint_under_it_or_without() -> No
     at = addresses(*code)
     cpu = machine(*code)
     with track_on(cpu, MiniCpus(cpu)) as track:
-        track.table.want("gdb", soft(at[1]))
+        track.table.want("gdb", soft(at[0]))
         assert track.go(StepPlan(FIRST)) == (StopReason.STEP, at[1])
         assert track.go(StepPlan(FIRST)) == (StopReason.STEP, at[2])
         assert track.target.own["rax"] == 2
+
+
+def test_a_step_onto_a_breakpoint_counts_as_hitting_it() -> None:
+    code = (INC, INC, INC, SELF)
+    at = addresses(*code)
+    cpu = machine(*code)
+    with track_on(cpu, MiniCpus(cpu)) as track:
+        track.table.want("gdb", soft(at[1]))
+        track.table.want("gdb", hard(at[2]))
+        assert track.go(StepPlan(FIRST)) == (StopReason.BREAKPOINT, at[1])
+        assert track.go(over(track, TEXT, at[3])) == (StopReason.HARDWARE_BREAKPOINT, at[2])
+        assert track.go(ContinuePlan()) is None  # once is enough
 
 
 def test_straight_code_is_run_through_on_one_temporary_breakpoint() -> None:
@@ -201,6 +213,21 @@ def test_another_thread_in_the_temporary_breakpoint_is_taken_over_it() -> None:
         assert processor.executed[:4] == list(at[:4])
 
 
+def test_the_temporary_breakpoint_stays_while_another_thread_is_still_to_leave_it() -> None:
+    """Thread two is stepped off it, and thread one stops for something else and runs on before two has moved."""
+    code = (INC, INC, INC, INC, call(0), NOP, SELF)
+    at = addresses(*code)
+    cpu = machine(*code, cpus=2, entries=(at[0], at[3]))
+    cpus = MiniCpus(cpu, schedule=[1, 1] + [0] * 14)
+    with track_on(cpu, cpus) as track:
+        track.runner.is_break_in = lambda pc: pc == BREAK_IN + 1
+        track.owner.unexplained = lambda _signal: track.runner.go_on()
+        cpus.break_in()
+        assert track.go(over(track, TEXT, at[5])) == (StopReason.STEP, at[5])
+        assert track.target.thread == FIRST
+        assert cpus.processors[0].executed == list(at[:5])
+
+
 def test_a_late_report_of_a_step_goes_unseen() -> None:
     """The first processor steps, the second hits a breakpoint first; the step is reported when nobody waits for it."""
     code = (INC, INC, INC, SELF, INC, INC, SELF)
@@ -305,7 +332,7 @@ def test_returning_from_a_break_in_leads_back_to_the_interrupted_code_and_no_far
     with track_on(cpu, cpus := MiniCpus(cpu)) as track:
         cpus.break_in()
         assert track.go(ContinuePlan()) == (StopReason.TRAP, BREAK_IN + 1)
-        interrupted = track.target.own.replace({"rip": at[0], "rsp": STACK + 0xC00})
+        interrupted = track.target.own.replace({"rip": at[0], "rsp": STACK + STACK_SIZE // 2})
         plan = ReturnPlan(FIRST, interrupted, StepPlan(FIRST))
         assert track.go(plan) == (StopReason.STEP, at[1])
         assert cpus.processors[0].executed == [at[0]]
@@ -332,7 +359,7 @@ def test_a_temporary_breakpoint_on_another_stack_is_somebody_elses() -> None:
     cpu = machine(*code, cpus=2, entries=(at[0], at[2]))
     cpu.cpus[1].pid = FIRST  # the same task, as kgdb sees an interrupt on top of it
     cpu.cpus[1].registers["rsp"] += 0x10_0000
-    cpu.memory[STACK + 0x10_0000] = Region(bytearray(0x2000), writable=True)
+    cpu.memory[STACK + 0x10_0000] = Region(bytearray(2 * STACK_SIZE), writable=True)
     cpus = MiniCpus(cpu, schedule=[1] * 4 + [0] * 30)
     with track_on(cpu, cpus) as track:
         assert track.go(over(track, TEXT, at[5])) == (StopReason.STEP, at[5])
@@ -398,12 +425,7 @@ def test_a_hook_that_keeps_the_target_keeps_it() -> None:
         track.runner.hooks = {at[1]: Hook(HookPoint.INIT, at[1], NOP5)}
         track.table.keep([soft(at[1])])
         track.owner.go_on = False
-        track.runner.start(ContinuePlan())
-        while track.running:
-            select.select([track.stub.fileno()], [], [], 2.0)
-            reply = track.stub.take_stop()
-            if reply is not None:
-                track.runner.arrived(reply)
+        assert track.go(ContinuePlan()) is None
         assert track.owner.hooks == [at[1]]
         assert track.owner.seen == []
         assert track.pc == at[1]
