@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import socket
@@ -16,13 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nullmodem.api import control_protocol as protocol
-from nullmodem.api.control import ControlServer, Service, is_this_user
+from nullmodem.api.control import is_this_user
 from nullmodem.api.remote import RemoteMachine
-from nullmodem.api.sessions import RunningSession, SessionRecord
+from nullmodem.api.sessions import RunningSession
 from nullmodem.errors import (
     BuildError,
     CommandError,
@@ -34,91 +31,13 @@ from nullmodem.errors import (
     WireTimeout,
 )
 from nullmodem.session.model import Said
-from support.pretend import STOP, TEXT, Machine
+from support.pretend import STOP, TEXT
+from support.served import RECORD, SECONDS, Served, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from nullmodem.kbuild import Progress
-
-RECORD = SessionRecord(
-    pid=os.getpid(),
-    started=1.5,
-    version="0.1",
-    protocol=protocol.VERSION,
-    kernel="6.1",
-    release="6.1.0",
-    vmlinux="/k/vmlinux",
-    module="simple",
-    workdir="/w",
-)
-SECONDS = 10.0
-
-
-class Served:
-    """A pretended machine behind a real socket."""
-
-    def __init__(self, directory: Path) -> None:
-        self.machine = Machine()
-        self.session = RunningSession("simple", directory, RECORD)
-        self.server = ControlServer()
-        self.end_asked = threading.Event()
-        self.remote = RemoteMachine(self.session)
-
-    def listen(self) -> None:
-        self.server.listen(self.session.control_socket)
-
-    def serve(self) -> None:
-        log = self.session.directory / "log"
-        self.server.serve(Service(self.session, self.machine, ("/r/gdb.sock",), self.end_asked.set, log))
-
-    def connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(SECONDS)
-        connection.connect(str(self.session.control_socket))
-        return connection
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Served]:
-    """One for all the lines a property is tried with."""
-    with served_in_a_directory() as served:
-        yield served
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    """One that a test may change."""
-    with served_in_a_directory() as served:
-        yield served
-
-
-@contextlib.contextmanager
-def served_in_a_directory() -> Iterator[Served]:
-    with tempfile.TemporaryDirectory() as directory:
-        served = Served(Path(directory))
-        served.listen()
-        served.serve()
-        try:
-            yield served
-        finally:
-            served.server.close()
-            served.server.close()
-
-
-def in_thread(function: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
-    """Run something that waits; the thread, and a list that gets its result or what it raised."""
-    results: list[object] = []
-
-    def run() -> None:
-        try:
-            results.append(function())
-        except Exception as error:  # handed to the test
-            results.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, results
 
 
 def test_only_its_owner_can_open_the_socket(served: Served) -> None:
@@ -381,59 +300,3 @@ def test_a_session_of_another_protocol_is_refused_before_it_is_asked(tmp_path: P
     record = replace(RECORD, protocol=protocol.VERSION + 1, version="9.9")
     with pytest.raises(SessionError, match=r"was started by nullmodem 9\.9, which speaks another protocol"):
         RemoteMachine(RunningSession("simple", tmp_path, record))
-
-
-@pytest.mark.parametrize(
-    ("line", "complaint"),
-    [
-        (b"hello\n", "not JSON"),
-        (b"{}\n", "a request has a name and arguments"),
-        (b'{"request": "reboot", "arguments": {}}\n', "there is no request 'reboot'"),
-        (b'{"request": "push", "arguments": {"file": "relative"}}\n', "is not an absolute path"),
-        (b'{"request": "build", "arguments": {"path": "/a\\u0000b"}}\n', "is not an absolute path"),
-        (b'{"request": "exec", "arguments": {"words": []}}\n', "there is no command to run"),
-        (b"x" * (protocol.LINE_LIMIT + 1), "a line of more than"),
-    ],
-)
-def test_nonsense_is_answered_and_does_not_end_the_session(served: Served, line: bytes, complaint: str) -> None:
-    with served.connect() as connection:
-        connection.sendall(line)
-        answer = protocol.LineReader(connection).read()
-        assert answer is not None
-        failure = protocol.parse_message(answer, protocol.Exited)
-    assert isinstance(failure, protocol.Failure)
-    assert failure.kind == "RemoteProtocolError"
-    assert complaint in failure.message
-    assert served.machine.diary == []
-    assert served.remote.status().name == "simple"
-
-
-@given(st.binary(max_size=64).map(lambda line: line.replace(b"\n", b"")))
-def test_any_line_is_answered_with_one_error(shared: Served, line: bytes) -> None:
-    with shared.connect() as connection:
-        connection.sendall(line + b"\n")
-        reader = protocol.LineReader(connection)
-        answer = reader.read()
-        assert answer is not None
-        assert isinstance(protocol.parse_message(answer, protocol.Exited), protocol.Failure)
-        assert reader.read() is None
-
-
-def test_clients_that_say_nothing_keep_nobody_from_being_served(served: Served) -> None:
-    with contextlib.ExitStack() as stack:
-        for _ in range(20):
-            stack.enter_context(served.connect()).sendall(b'{"request"')
-        assert served.remote.status().name == "simple"
-
-
-@pytest.mark.parametrize("line", [b"{}\n", b"hello\n", b'{"result": {"code": "x"}}\n', b'{"error": {"kind": "E"}}\n'])
-def test_a_session_that_talks_nonsense_is_one_error_here(tmp_path: Path, line: bytes) -> None:
-    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
-        session = RunningSession("simple", Path(directory), RECORD)
-        listener.bind(str(session.control_socket))
-        listener.listen()
-        thread, results = in_thread(lambda: RemoteMachine(session).execute(["x"], lambda _data: None))
-        with listener.accept()[0] as connection:
-            connection.sendall(line)
-            thread.join(SECONDS)
-    assert type(results[0]).__name__ == "RemoteProtocolError"
