@@ -119,12 +119,15 @@ def _examine(path: str) -> Gdb:
 def index_cache(gdb: Gdb) -> list[str]:
     """Options that have gdb keep its index of a kernel's debug info: 4 s of reading at the first start, 0.2 s after.
 
+    They hold for the files named on the command line. A module's file must not come from the cache: its index has
+    addresses as they are before the file is relocated, and gdb would find no line for any code of the module.
     Each version has a directory of its own: the files are named by build-id alone, and one's are not another's.
     """
     if gdb.version < _INDEX_CACHE:
         return []
     directory = cache_root() / "gdb-index" / ".".join(map(str, gdb.version))
-    return ["-iex", f"set index-cache directory {directory}", "-iex", "set index-cache enabled on"]
+    on = ["-iex", f"set index-cache directory {directory}", "-iex", "set index-cache enabled on"]
+    return [*on, "-ex", "set index-cache enabled off"]
 
 
 def command_line(gdb: Gdb, invitation: Invitation) -> list[str]:

@@ -136,6 +136,16 @@ def test_the_command_goes_to_init_and_lets_the_users_words_come_last() -> None:
     ]
 
 
+def test_only_the_kernels_index_comes_from_gdbs_cache() -> None:
+    command = command_line(Gdb("gdb", (13, 1)), Invitation("v", "r"))
+    on, off, remote = (
+        command.index(word) for word in ("set index-cache enabled on", "set index-cache enabled off", "target remote r")
+    )
+    assert on < command.index("v")
+    assert (command[on - 1], command[off - 1]) == ("-iex", "-ex")
+    assert off < remote
+
+
 def test_an_init_that_others_can_see_is_found_by_its_name_alone() -> None:
     command = command_line(Gdb("gdb", (13, 1)), Invitation("v", "r", "init_module"))
     assert "tbreak init_module" in command
