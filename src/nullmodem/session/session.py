@@ -245,14 +245,19 @@ class Session:
             return
         if vanished:
             self.say(f"{client_id} is gone; its breakpoints are lifted and the target runs on")
-        self.target.show_interrupted(None)
-        self.runner.start(ContinuePlan())
+        self._let_go()
 
     def continue_target(self) -> None:
         """Let the target run whoever holds it; clients that thought it stopped are shown the next stop."""
         self.require_stopped("continue")
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Let the target run for no debugger. A fault it still stands at is the kernel's: it would stop there again."""
         self.target.show_interrupted(None)
-        self.runner.start(ContinuePlan())
+        stop = self.stop
+        faulty = stop is not None and stop.reason is StopReason.FAULT and self.target.own.pc == stop.pc
+        self.runner.start(ContinuePlan(deliver=faulty))
 
     def hold_next_load(self, name: str) -> None:
         """Stop visibly when the module is about to run its init, before any client's breakpoint in it."""
