@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import MemoryFault
+from nullmodem.errors import MemoryFault, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +20,8 @@ PAGE = 4096
 LINE = 64
 """Bytes in a line. A divisor of every page size, so a line is readable as a whole or not at all; and what gdb's own
 cache asks for (dcache.c LINE_SIZE)."""
+LONGEST = 1 << 24
+"""Bytes one read may ask for: two hours at 115200 baud, and a bound for whoever mistakes an address for a length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class StopCache:
         self._ahead = min(max(1, ahead // LINE), self._run)
         self._lines: dict[int, bytes] = {}
         self._faults: set[int] = set()
+        self._pieces: dict[int, bytes] = {}
         self._hits = self._misses = self._served = self._fetched = 0
 
     @property
@@ -59,49 +62,75 @@ class StopCache:
         """Forget everything: the target runs."""
         self._lines.clear()
         self._faults.clear()
+        self._pieces.clear()
 
     def read(self, address: int, length: int) -> bytes:
-        """Exactly ``length`` bytes. Raises MemoryFault naming the whole range when any byte cannot be read."""
+        """Exactly ``length`` bytes.
+
+        Raises:
+            MemoryFault: one of them cannot be read; it names the whole range.
+            UsageError: more than LONGEST.
+        """
         if length <= 0:
             return b""
+        if length > LONGEST:
+            msg = f"{length} bytes at {address:#x} are too many to read at once ({LONGEST} at most)"
+            raise UsageError(msg)
         if address < 0 or address + length > ADDRESS_LIMIT:
             raise MemoryFault(address, length)
         self._served += length
         bases = range(address // LINE * LINE, address + length, LINE)
-        if not all(base in self._lines for base in bases):
-            self._misses += 1
-            if length > LINE and -(-length // self._limit) < sum(1 for _run in self._runs(bases)):
-                return self._read_exactly(address, length)
-            self._fill(bases)
-            if not all(base in self._lines for base in bases):
-                raise MemoryFault(address, length)
-        else:
+        known = self._known(bases, address, length)
+        if known is not None:
             self._hits += 1
-        start = address - bases[0]
-        return b"".join(self._lines[base] for base in bases)[start : start + length]
+            return known
+        self._misses += 1
+        if length > LINE and -(-length // self._limit) < sum(1 for _run in self._runs(bases)):
+            exact = self._read_exactly(bases, address, length)
+            if exact is not None:
+                return exact
+        self._fill(bases)
+        found = self._known(bases, address, length)
+        if found is None:
+            raise MemoryFault(address, length)
+        return found
+
+    def _known(self, bases: range, address: int, length: int) -> bytes | None:
+        if all(base in self._lines for base in bases):
+            start = address - bases[0]
+            return b"".join(self._lines[base] for base in bases)[start : start + length]
+        piece = self._pieces.get(address, b"")
+        return piece[:length] if len(piece) >= length else None
 
     def overwrite(self, address: int, data: bytes) -> None:
-        """The target now holds ``data`` at ``address``; lines that were read before show it."""
-        for base in range(address // LINE * LINE, address + len(data), LINE):
+        """The target now holds ``data`` at ``address``; what was read before shows it."""
+        end = address + len(data)
+        for at in [at for at, piece in self._pieces.items() if at < end and address < at + len(piece)]:
+            del self._pieces[at]
+        for base in range(address // LINE * LINE, end, LINE):
             line = self._lines.get(base)
             if line is None:
                 continue
-            start, end = max(address, base), min(address + len(data), base + LINE)
-            patched = line[: start - base] + data[start - address : end - address] + line[end - base :]
+            start, stop = max(address, base), min(end, base + LINE)
+            patched = line[: start - base] + data[start - address : stop - address] + line[stop - base :]
             self._lines[base] = patched
 
-    def _read_exactly(self, address: int, length: int) -> bytes:
-        """Read what whole lines would need one more packet for; the lines that lie within it are kept."""
-        if any(base in self._faults for base in range(address // LINE * LINE, address + length, LINE)):
-            raise MemoryFault(address, length)
+    def _read_exactly(self, bases: range, address: int, length: int) -> bytes | None:
+        """Read what whole lines would need one more packet for; None where a part of it is not readable."""
+        if not self._faults.isdisjoint(bases):
+            return None
         data = b""
-        while len(data) < length:
-            data += self._fetch(address + len(data), min(self._limit, length - len(data)))
+        try:
+            while len(data) < length:
+                data += self._fetch(address + len(data), min(self._limit, length - len(data)))
+            self._pieces[address] = data
+        except MemoryFault:
+            pass
         lead = -address % LINE
-        whole = (length - lead) // LINE * LINE
+        whole = max(0, len(data) - lead) // LINE * LINE
         self._store(address + lead, data[lead : lead + whole])
-        self._fetched += length - whole
-        return data
+        self._fetched += len(data) - whole
+        return data if len(data) == length else None
 
     def _fill(self, bases: range) -> None:
         """Read the missing lines, neighbours merged; stops at the first page that cannot be read."""
