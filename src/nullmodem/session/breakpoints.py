@@ -20,6 +20,7 @@ from nullmodem.rsp.requests import BreakpointKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+EPERM, ENOENT, EEXIST = 1, 2, 17
 E2BIG = 7
 """kgdb has 1000 slots and reuses one only for the same address (KGDB_MAX_BREAKPOINTS, dbg_set_sw_break)."""
 
@@ -148,10 +149,11 @@ class BreakpointTable:
         try:
             self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
         except StubError as error:
-            if error.errno != E2BIG:
+            if error.errno == E2BIG:
+                self._start_over()
+                self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
+            elif not (error.errno == EEXIST and breakpoint_.is_software):
                 raise
-            self._start_over()
-            self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
         self._armed.add(breakpoint_)
 
     def _start_over(self) -> None:
@@ -164,15 +166,33 @@ class BreakpointTable:
             self._armed.add(breakpoint_)
 
     def _remove(self, breakpoint_: Breakpoint) -> None:
-        self._stub.remove(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
-        self._armed.discard(breakpoint_)
+        """Take one out. What the stub says it does not have is out, too.
+
+        It finds a debug register by its address alone (kgdb_remove_hw_break), so all that share it are taken out, and
+        the others put back.
+        """
+        sharing = {breakpoint_}
+        if not breakpoint_.is_software:
+            sharing |= {b for b in self._armed if not b.is_software and b.address == breakpoint_.address}
+        for one in sharing:
+            try:
+                self._stub.remove(one.kind, one.address, one.length)
+            except StubError as error:
+                if error.errno not in (ENOENT, EPERM):
+                    raise
+            self._armed.discard(one)
+        for other in sorted(sharing - {breakpoint_}):
+            self._insert(other)
 
 
 _EXECUTION = frozenset({BreakpointKind.SOFTWARE, BreakpointKind.HARDWARE})
 
 
 def _refusal(breakpoint_: Breakpoint, error: StubError) -> BreakpointRefused:
-    if breakpoint_.is_software:
+    if error.errno == E2BIG:
+        reason = "the kernel's stub has no room for another breakpoint"
+        hint = "Delete some first; it holds 1000 (KGDB_MAX_BREAKPOINTS)."
+    elif breakpoint_.is_software:
         reason = "the kernel will not have a breakpoint there"
         hint = "Code that the debugger itself runs through is on a list of its own (CONFIG_KGDB_HONOUR_BLOCKLIST)."
     else:
