@@ -32,7 +32,7 @@ _HEX_DATA = re.compile(rb"(?:[0-9a-fA-F]{2})*")
 _COMM_BYTES = 16
 
 
-class StubDied(Exception):  # noqa: N818  (not an error of ours: it is what the fake is for)
+class StubDied(Exception):
     """The kernel under the stub is gone."""
 
 
