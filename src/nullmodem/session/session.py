@@ -224,7 +224,7 @@ class Session:
             msg = f"only the thread that stopped can be stepped ({public_id(thread or 0)}), not {request.thread}"
             hint = "kgdb steps the processor that entered it, and no other (kernel/debug/gdbstub.c gdb_cmd_step)."
             raise StateError(msg, state=self.state.value, hint=hint)
-        interrupted = self.target.interrupted
+        request, interrupted = self.world.whole_line(request, self.target.registers.pc), self.target.interrupted
         self.target.show_interrupted(None)
         return plan_for(request, self.stub.arch, thread, interrupted, self._code)
 

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Source lines of addresses in modules, for people: what `status` says beside a function's name."""
+"""Source lines of code in modules: for people, beside a function's name, and for stepping over a line in one go."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import SymbolError
+from nullmodem.session.model import ResumeKind
 from nullmodem.symbols.lines import LineTable, Place
 from nullmodem.symbols.module_file import ModuleFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nullmodem.session.model import Module
+    from nullmodem.kernel.load_map import LoadedSection
+    from nullmodem.session.model import Module, Resume
     from nullmodem.symbols.lines import SourceLine
 
 
@@ -24,15 +27,43 @@ class SourceLines:
 
     def line_at(self, module: Module, address: int) -> SourceLine | None:
         """The line of the code at ``address``, or None where the module's file does not tell."""
+        table, section = self._table_of(module), _section_of(module, address)
+        if table is None or section is None:
+            return None
+        return table.line_at(Place(section.section.index, address - section.address))
+
+    def whole_line(self, module: Module, request: Resume, pc: int) -> Resume:
+        """``request`` with the range to step through widened to the code of the line at ``pc`` that is in one piece.
+
+        A debugger steps through one row of its line table and asks again while the next is of the same line; optimised
+        code has a row for almost every instruction. What is shown in the end is the same. But a debugger must see every
+        call: the range never grows to hold the beginning of a function, nor code of another one.
+        """
+        table, section = self._table_of(module), _section_of(module, pc)
+        stepping = request.kind is ResumeKind.RANGE and request.start <= pc < request.end
+        if not stepping or table is None or section is None or module.file is None:
+            return request
+        offset = pc - section.address
+        function = module.file.symbol_at(section.section.name, offset)
+        if function is None:
+            return request
+        end = function.offset + function.size
+        rows = [row for row in table.run_around(Place(section.section.index, offset)) if function.offset < row <= end]
+        if not rows:
+            return request
+        first, last = section.address + rows[0], section.address + rows[-1]
+        return replace(request, start=min(request.start, first), end=max(request.end, last))
+
+    def _table_of(self, module: Module) -> LineTable | None:
         if module.instance is None:
             return None
         if module.instance not in self._tables:
             self._tables[module.instance] = _table(module.instance)
-        table = self._tables[module.instance]
-        section = next((s for s in module.sections if s.present and address in s.range), None)
-        if table is None or section is None:
-            return None
-        return table.line_at(Place(section.section.index, address - section.address))
+        return self._tables[module.instance]
+
+
+def _section_of(module: Module, address: int) -> LoadedSection | None:
+    return next((s for s in module.sections if s.present and address in s.range), None)
 
 
 def _table(instance: Path) -> LineTable | None:

@@ -20,6 +20,7 @@ from nullmodem.session.view import KernelView
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nullmodem.session.model import Resume
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.stub.client import KgdbStub
     from nullmodem.symbols.finder import ModuleFinder
@@ -62,6 +63,11 @@ class World:
         line = self.lines.line_at(module, address)
         text = module.describe(address)
         return f"{text} ({line.file.rpartition('/')[2]}:{line.line})" if line else text
+
+    def whole_line(self, request: Resume, pc: int) -> Resume:
+        """A step's range from ``pc`` on, grown to a module's whole source line; anything else as it is."""
+        module = self.modules.containing(pc)
+        return request if module is None else self.lines.whole_line(module, request, pc)
 
 
 def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: Files) -> World:

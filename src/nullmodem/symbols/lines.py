@@ -68,30 +68,30 @@ class LineTable:
 
         Several rows may be for one address: the last one counts, one that begins a statement before others, as in gdb.
         """
-        rows = self._by_section.get(place.section, [])
-        position = bisect_right(rows, place.offset, key=lambda row: row.offset) - 1
-        if position < 0 or rows[position].end:
-            return None
-        best = rows[position]
-        while not best.statement and position > 0 and rows[position - 1].offset == best.offset:
-            position -= 1
-            if rows[position].statement and not rows[position].end:
-                best = rows[position]
-        return SourceLine(best.file, best.line)
+        row = self._row_at(place)
+        return None if row is None else SourceLine(row.file, row.line)
 
     def run_around(self, place: Place) -> tuple[int, ...]:
-        """Where each row begins of the code of one line around ``place``, and where that code ends, as offsets.
+        """Where each row begins of the code around ``place`` that a debugger steps through without stopping in between,
+        and where that code ends, as offsets. Empty where there is no line.
 
-        Code of another line ends it on either side, and so does a hole. Empty where there is no line.
+        That is the code of one line, as far as it is in one piece. From a row that begins no statement it is less: a
+        debugger that came into the middle of a line stops where one begins, be it of the same line.
         """
-        line = self.line_at(place)
-        if line is None:
+        here = self._row_at(place)
+        if here is None:
             return ()
+
+        def belongs(offset: int) -> bool:
+            row = self._row_at(Place(place.section, offset))
+            same_line = row is not None and (row.file, row.line) == (here.file, here.line)
+            return row is not None and same_line and (here.statement or not row.statement)
+
         offsets = self._offsets[place.section]
         first = last = bisect_right(offsets, place.offset) - 1
-        while first > 0 and self.line_at(Place(place.section, offsets[first - 1])) == line:
+        while first > 0 and belongs(offsets[first - 1]):
             first -= 1
-        while last + 1 < len(offsets) and self.line_at(Place(place.section, offsets[last])) == line:
+        while last + 1 < len(offsets) and belongs(offsets[last]):
             last += 1
         return tuple(offsets[first : last + 1])
 
@@ -119,6 +119,18 @@ class LineTable:
     def files(self) -> tuple[str, ...]:
         """Every source file that code comes from."""
         return tuple(sorted({row.file for row in self._rows if not row.end}))
+
+    def _row_at(self, place: Place) -> Row | None:
+        rows = self._by_section.get(place.section, [])
+        position = bisect_right(rows, place.offset, key=lambda row: row.offset) - 1
+        if position < 0 or rows[position].end:
+            return None
+        best = rows[position]
+        while not best.statement and position > 0 and rows[position - 1].offset == best.offset:
+            position -= 1
+            if rows[position].statement and not rows[position].end:
+                best = rows[position]
+        return best
 
     @cached_property
     def _offsets(self) -> dict[int, list[int]]:

@@ -141,7 +141,7 @@ def tables(draw: st.DrawFn) -> list[Row]:
 
 @given(rows=tables(), offset=st.integers(0, 40))
 def test_the_code_around_a_place_is_all_of_its_line_and_ends_where_another_begins(rows: list[Row], offset: int) -> None:
-    table = LineTable(rows)
+    table = LineTable([row._replace(statement=True) for row in rows])
     line = table.line_at(Place(1, offset))
     run = table.run_around(Place(1, offset))
     if line is None:
@@ -153,6 +153,16 @@ def test_the_code_around_a_place_is_all_of_its_line_and_ends_where_another_begin
     assert table.line_at(Place(1, run[-1])) != line
     assert table.line_at(Place(1, run[0] - 1)) != line
     assert {*run[:-1]} == {row.offset for row in rows if run[0] <= row.offset < run[-1]}
+
+
+def test_from_the_middle_of_a_line_the_code_ends_where_a_statement_begins() -> None:
+    flags = [False, True, False, False, True, True, False]
+    rows = [Row(1, 4 * i, "a.c", 7, statement=flag, end=False) for i, flag in enumerate(flags)]
+    table = LineTable([*rows, Row(1, 28, "", 0, statement=False, end=True)])
+    assert table.run_around(Place(1, 0)) == (0, 4)
+    assert table.run_around(Place(1, 9)) == table.run_around(Place(1, 13)) == (8, 12, 16)
+    assert table.run_around(Place(1, 24)) == (24, 28)
+    assert table.run_around(Place(1, 4)) == table.run_around(Place(1, 22)) == (0, 4, 8, 12, 16, 20, 24, 28)
 
 
 def test_there_is_no_code_around_a_place_without_a_line() -> None:
