@@ -32,19 +32,19 @@ PATIENCE = Patience(answer=2.0)
 SAFE: dict[type, Callable[[Request], bool]] = {
     requests.HaltReason: lambda _: True,
     requests.ReadRegisters: lambda _: True,
-    requests.WriteRegister: lambda r: len(r.data) == (8 if r.number <= 16 else 4),  # type: ignore[union-attr]
-    requests.ReadMemory: lambda r: 0 < r.length <= 511 and r.address + r.length <= ADDRESS_SPACE,  # type: ignore[union-attr]
-    requests.WriteMemory: lambda r: len(r.encode()) < 1024 and bool(r.data),  # type: ignore[union-attr]
-    requests.InsertBreakpoint: lambda r: not r.conditions and not r.commands,  # type: ignore[union-attr]
+    requests.WriteRegister: lambda r: len(r.data) == (8 if r.number <= 16 else 4),
+    requests.ReadMemory: lambda r: 0 < r.length <= 511 and r.address + r.length <= ADDRESS_SPACE,
+    requests.WriteMemory: lambda r: len(r.encode()) < 1024 and bool(r.data),
+    requests.InsertBreakpoint: lambda r: not r.conditions and not r.commands,
     requests.RemoveBreakpoint: lambda _: True,
-    requests.SelectThread: lambda r: r.op == "g",  # type: ignore[union-attr]
+    requests.SelectThread: lambda r: r.op == "g",
     requests.ThreadInfoFirst: lambda _: True,
     requests.ThreadInfoNext: lambda _: True,
     requests.ThreadExtraInfo: lambda _: True,
     requests.CurrentThread: lambda _: True,
-    requests.Continue: lambda r: r.address is None,  # type: ignore[union-attr]
-    requests.Step: lambda r: r.address is None,  # type: ignore[union-attr]
-    requests.Detach: lambda r: r.pid is None,  # type: ignore[union-attr]
+    requests.Continue: lambda r: r.address is None,
+    requests.Step: lambda r: r.address is None,
+    requests.Detach: lambda r: r.pid is None,
 }
 """Every request that may reach a kernel, and what must hold of it: the safe grammar."""
 
@@ -178,7 +178,7 @@ class Track:
                 return None
             reply = self.stub.take_stop()
             if reply is not None:
-                self.runner.arrived(reply)  # type: ignore[arg-type]
+                self.runner.arrived(reply)
         return self.owner.seen[-1][0], self.pc
 
 

@@ -8,6 +8,7 @@ method with typed arguments that are checked before a packet is built, and nothi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import time
@@ -39,6 +40,8 @@ EFAULT, EINVAL = 14, 22
 MAX_THREADS = 1 << 17
 """More than PID_MAX_DEFAULT tasks four times over: a list that goes on beyond is not a list."""
 _STOPS = (b"T", b"S", b"W", b"X")
+_UNKNOWN = ALL_THREADS
+"""Stands for whichever thread the stub has selected: nobody can select all."""
 _log = logging.getLogger("nullmodem.wire")
 """Every packet, at level DEBUG."""
 
@@ -112,6 +115,7 @@ class KgdbStub:
         """
         reply = self._exchange(requests.HaltReason(), characters=32, timeout=timeout)
         self._note_stop()
+        self._selected = _UNKNOWN  # to the kernel this is no new stop: what anybody has selected in it stays so
         return self._stop_reply(reply)
 
     def forget_breakpoints(self) -> None:
@@ -158,7 +162,7 @@ class KgdbStub:
         Call it when ``fileno()`` is readable.
         """
         self._receive()
-        while self._pending:
+        while self._running and self._pending:
             payload = self._pending.pop(0)
             parsed = replies.parse_stop_reply(payload)
             if isinstance(parsed, replies.StopReply | replies.Exited):
@@ -308,7 +312,7 @@ class KgdbStub:
             raise LocalProtocolError(msg)
         self._send(request.encode())
         patience = self._patience.seconds(characters) if timeout is None else timeout
-        reply = self._await_reply(request, patience)
+        reply = self._await_reply(request, patience, again=timeout is None)
         self.meter.round_trip()
         error = replies.ErrorReply.parse(reply)
         if error is not None:
@@ -318,6 +322,7 @@ class KgdbStub:
 
     def _send(self, payload: bytes) -> None:
         _log.debug("-> %s", payload)
+        self._pending.clear()  # whatever came before is no answer to this
         self._connection.request(payload)
         self._flush()
 
@@ -327,25 +332,26 @@ class KgdbStub:
             self.meter.sent(len(data))
             self._stream.write(data)
 
-    def _await_reply(self, request: requests.Request, patience: float) -> bytes:
+    def _await_reply(self, request: requests.Request, patience: float, *, again: bool) -> bytes:
+        """``again``: when time is over do what can be done to have a lost answer; each attempt has its own time."""
         deadline = self._clock() + patience
-        while True:
-            while self._pending:
-                return self._pending.pop(0)
+        while not self._pending:
             remaining = deadline - self._clock()
             if remaining <= 0 or not select.select([self._stream.fileno()], [], [], remaining)[0]:
-                self._on_timeout(request, patience)
+                self._on_timeout(request, patience, again=again)
                 deadline = self._clock() + patience
             self._receive()
+        return self._pending.pop(0)
 
-    def _on_timeout(self, request: requests.Request, patience: float) -> None:
-        try:
-            self._connection.timeout()
-        except WireTimeout:
-            msg = f"no answer to {type(request).__name__} within {patience:.1f} s"
-            hint = "The target may have reset, or another program may be using the line."
-            raise WireTimeout(msg, hint=hint) from None
-        self._flush()
+    def _on_timeout(self, request: requests.Request, patience: float, *, again: bool) -> None:
+        if again:
+            with contextlib.suppress(WireTimeout):
+                self._connection.timeout()
+                self._flush()
+                return
+        self._connection.give_up()
+        msg = f"no answer to {type(request).__name__} within {patience:.1f} s"
+        raise WireTimeout(msg, hint="The target may have reset, or another program may be using the line.")
 
     def _receive(self) -> None:
         if not select.select([self._stream.fileno()], [], [], 0)[0]:

@@ -47,7 +47,15 @@ _TRANSFERS = frozenset({
 # they stop the processor, change the stack or the privilege, or restart themselves.
 _BARRIERS = frozenset({
     x86.X86_INS_HLT, x86.X86_INS_MWAIT, x86.X86_INS_SYSENTER, x86.X86_INS_SYSEXIT, x86.X86_INS_SYSCALL,
-    x86.X86_INS_SYSRET, x86.X86_INS_UD2, x86.X86_INS_INT3, x86.X86_INS_IRETQ, x86.X86_INS_INVALID,
+    x86.X86_INS_SYSRET, x86.X86_INS_UD0, x86.X86_INS_UD1, x86.X86_INS_UD2, x86.X86_INS_INT3, x86.X86_INS_IRETQ,
+    x86.X86_INS_INVALID,
+})  # fmt: skip
+
+# Instructions with a memory operand that read and write nothing, as far as debug registers are concerned.
+_ADDRESS_ONLY = frozenset({
+    x86.X86_INS_LEA, x86.X86_INS_NOP, x86.X86_INS_PREFETCH, x86.X86_INS_PREFETCHNTA, x86.X86_INS_PREFETCHT0,
+    x86.X86_INS_PREFETCHT1, x86.X86_INS_PREFETCHT2, x86.X86_INS_PREFETCHW, x86.X86_INS_INVLPG, x86.X86_INS_CLFLUSH,
+    x86.X86_INS_CLFLUSHOPT,
 })  # fmt: skip
 
 # The kernel turns such a nop into a jump, and back, while it runs (static keys, arch/x86/kernel/jump_label.c), so a
@@ -150,7 +158,7 @@ class X86Instructions:
 
     def accesses(self, code: bytes, registers: Registers) -> tuple[tuple[int, int], ...]:
         instruction = _first(code, registers.pc)
-        if instruction is None:
+        if instruction is None or instruction.id in _ADDRESS_ONLY:
             return ()
         ranges = []
         for operand in instruction.operands:

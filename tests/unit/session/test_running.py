@@ -172,13 +172,13 @@ def test_what_a_static_key_patches_between_two_moves_is_seen() -> None:
     cpu = machine(*code)
 
     class Patching(MiniCpus):
-        def __call__(self, stopped: object, stepping: bool) -> object:  # type: ignore[override]
+        def __call__(self, stopped: object, stepping: bool) -> object:
             stop = super().__call__(cpu, stepping)
             region = cpu.memory[TEXT]
             region.data[at[2] - TEXT : at[3] - TEXT] = jump5(at[5] - at[3])
             return stop
 
-    with track_on(cpu, Patching(cpu)) as track:  # type: ignore[arg-type]
+    with track_on(cpu, Patching(cpu)) as track:
         assert track.go(over(track, TEXT, at[6])) == (StopReason.STEP, at[6])
         assert track.target.own["rax"] == 2
         assert track.target.own["rbx"] == (1 << 64) - 1
@@ -190,12 +190,12 @@ def test_a_jump_that_became_a_nop_is_not_taken() -> None:
     cpu = machine(*code)
 
     class Patching(MiniCpus):
-        def __call__(self, stopped: object, stepping: bool) -> object:  # type: ignore[override]
+        def __call__(self, stopped: object, stepping: bool) -> object:
             stop = super().__call__(cpu, stepping)
             cpu.memory[TEXT].data[at[2] - TEXT : at[3] - TEXT] = NOP5
             return stop
 
-    with track_on(cpu, Patching(cpu)) as track:  # type: ignore[arg-type]
+    with track_on(cpu, Patching(cpu)) as track:
         assert track.go(over(track, TEXT, at[4])) == (StopReason.STEP, at[4])
         assert track.target.own["rax"] == 3
 

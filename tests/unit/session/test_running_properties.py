@@ -135,8 +135,8 @@ def plan_of(move: tuple[object, ...], track: Track, code: list[bytes], frames: l
 
 def range_of(move: tuple[object, ...], code: list[bytes]) -> tuple[int, int]:
     at = (*addresses(*code), TEXT + sum(map(len, code)))
-    first = int(move[1]) % len(code)  # type: ignore[call-overload]
-    return at[first], at[min(first + int(move[2]), len(code))]  # type: ignore[call-overload]
+    first = int(move[1]) % len(code)
+    return at[first], at[min(first + int(move[2]), len(code))]
 
 
 @settings(max_examples=40)
@@ -152,7 +152,7 @@ def test_one_processor_stops_where_it_should(
     with track_on(cpu, MiniCpus(cpu, limit=LIMIT)) as track:
         for move in moves:
             if move[0] == "toggle":
-                toggle(track, at[int(move[1]) % len(at)], wanted)  # type: ignore[call-overload]
+                toggle(track, at[int(move[1]) % len(at)], wanted)
                 continue
             expected = expected_end(course, place, move, code, wanted)
             if expected is None and not course.faults:
@@ -219,7 +219,7 @@ def test_several_processors_do_what_they_would_have_done_undebugged(
         track.runner.interrupted = impatient(40)
         for number, move in enumerate(moves):
             if move[0] == "toggle":
-                toggle(track, at[int(move[1]) % len(at)], wanted)  # type: ignore[call-overload]
+                toggle(track, at[int(move[1]) % len(at)], wanted)
                 continue
             if number in break_ins:
                 execution.break_in(number % cpus)
