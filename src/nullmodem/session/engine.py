@@ -91,9 +91,10 @@ class Engine:
                     self._guard(self._driven.on_wire)
                 if self._reader in ready:
                     os.read(self._reader, 4096)
+                stopping = self._stopping  # before the queue is emptied: nothing joins it after that
                 while self._queue:
                     self._serve(*self._queue.popleft())
-                if self._stopping:
+                if stopping:
                     break
                 if self._lost and len(selector.get_map()) > 1:
                     selector.unregister(self._driven.fileno())
@@ -106,11 +107,22 @@ class Engine:
         except WireClosed as error:
             self._lose(error)
         except NullmodemError as error:
-            self._driven.on_trouble(error)
-        except Exception as error:
-            # A mistake of ours. The thread must not end without a word: everybody would wait for it for ever.
-            _log.exception("the engine failed")
-            self._lose(WireClosed(f"nullmodem failed: {error!r}", hint="Please report this, with the log."))
+            self._guard_trouble(error)
+        except Exception as error:  # a mistake of ours
+            self._fail(error)
+
+    def _guard_trouble(self, trouble: NullmodemError) -> None:
+        try:
+            self._driven.on_trouble(trouble)
+        except WireClosed as error:
+            self._lose(error)
+        except Exception as error:  # trouble in dealing with trouble: there is no more to try
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """The thread must not end without a word: everybody would wait for it for ever."""
+        _log.error("the engine failed", exc_info=error)
+        self._lose(WireClosed(f"nullmodem failed: {error!r}", hint="Please report this, with the log."))
 
     def _lose(self, error: WireClosed) -> None:
         self._lost = True

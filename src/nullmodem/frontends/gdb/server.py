@@ -101,7 +101,8 @@ class GdbServer:
 
     def close(self) -> None:
         """Stop listening and end every connection. Safe to call twice."""
-        self._closing = True
+        with self._lock:
+            self._closing = True
         with contextlib.suppress(OSError):  # it may not be listening any more
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -112,7 +113,7 @@ class GdbServer:
         self._thread.join()
 
     def _accept(self) -> None:
-        while not self._closing:
+        while True:
             try:
                 sock, _address = self._listener.accept()
             except OSError:
@@ -120,10 +121,13 @@ class GdbServer:
             if not _same_user(sock):
                 sock.close()
                 continue
-            connection = GdbConnection(self._live, sock, self._forget, self._extra)
             with self._lock:
+                if self._closing:
+                    sock.close()
+                    return
+                connection = GdbConnection(self._live, sock, self._forget, self._extra)
                 self._connections.add(connection)
-            connection.start()
+                connection.start()
 
     def _forget(self, connection: GdbConnection) -> None:
         with self._lock:
