@@ -80,7 +80,8 @@ class LiveSession:
         future = self._engine.submit(lambda: self._session.take_over(timeout))
         deadline = time.monotonic() + timeout
         while not future.done() and time.monotonic() < deadline:
-            self._break_in()
+            if not self._session.target.is_known:  # a break-in sent to a target that has stopped stops it once more
+                self._break_in()
             concurrent.futures.wait([future], timeout=BREAK_IN_PATIENCE)
         future.result()
         stop = self.stop
@@ -89,7 +90,7 @@ class LiveSession:
 
     def close(self, *, release: bool) -> None:
         """End the session. ``release``: lift every breakpoint and let the target run first, breaking in if need be."""
-        if release and self.state is State.RUNNING:
+        if release and self.is_running:
             self.interrupt()
             self.wait_for_stop(10.0)
         self._engine.call(self._session.release if release else (lambda: None))
@@ -234,6 +235,7 @@ class LiveSession:
             present = self._call(lambda: self._session.stop if self._session.state is State.STOPPED else None)
             if present is not None and present.number > after:
                 return present
+            self._require_target()
             return self._next_stop(subscription, time.monotonic() + timeout, timeout)
         finally:
             subscription.close()
@@ -245,15 +247,18 @@ class LiveSession:
         try:
             while not self.is_running:
                 remaining = deadline - time.monotonic()
-                if self.state is State.LOST:
-                    msg = "the target is lost"
-                    raise StateError(msg, state=State.LOST.value)
+                self._require_target()
                 if remaining <= 0 or not select.select([subscription.fileno()], [], [], remaining)[0]:
                     msg = f"the target was not resumed within {timeout:.0f} s"
                     raise WireTimeout(msg)
                 subscription.get()
         finally:
             subscription.close()
+
+    def _require_target(self) -> None:
+        if self.state is State.LOST:
+            msg = "the target is lost"
+            raise StateError(msg, state=State.LOST.value)
 
     def _next_stop(self, subscription: Subscription, deadline: float, timeout: float) -> Stop:
         while True:

@@ -46,6 +46,7 @@ class ThreadView:
         self._tasks = TaskReader(kernel.types, kernel.vmlinux, kernel.slide)
         shadows = (thread for thread in stub.threads(first_page=True) if thread <= _SHADOW_BASE)
         self._processors = tuple(sorted(_SHADOW_BASE - shadow for shadow in shadows))
+        self._listed = False
         self._running: dict[int, Task] | None = None
         self._all: tuple[Task, ...] | None = None
 
@@ -57,6 +58,7 @@ class ThreadView:
     def new_stop(self) -> None:
         """What was read of tasks holds no longer."""
         self._running = self._all = None
+        self._listed = False
 
     def current_processor(self) -> int | None:
         """The one that stopped the others; None when the kernel does not say."""
@@ -97,8 +99,9 @@ class ThreadView:
         if public is None or public == public_id(self._target.thread or 0):
             return self._target.registers
         wanted = stub_id(public)
-        if wanted > 0:
-            self._stub.threads()
+        if wanted > 0 and not self._listed:
+            self._stub.threads()  # the stub is asked for a thread only if it has listed it at this stop
+            self._listed = True
         registers = self._target.thread_registers(wanted)
         if registers.pc == 0:
             # The stub knows no more of a task that runs nowhere than its stack pointer (sleeping_thread_to_gdb_regs).

@@ -162,8 +162,7 @@ class Handlers:
         """The first real question: gdb wants the target stopped from here on."""
         if self._client is None:
             self._client = self._live.attach("gdb", follows_modules=True)
-        if not self._live.is_stopped:
-            self._live.interrupt()
+        self._live.interrupt()  # one that stands still for clients to learn of a module must stop for good
         stop = self._live.wait_for_stop(BREAK_IN_SECONDS)
         self._live.acknowledge(self._client, stop.number)
         self._thread = None
