@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nullmodem.errors import BreakpointRefused, MemoryFault
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
+from nullmodem.session.cache import PAGE
 from nullmodem.session.model import Access, Watched
 
 if TYPE_CHECKING:
@@ -95,11 +96,8 @@ class Watches:
         """Whether an instruction that ends at the pc touches what is watched. Where it began is not known, so all
         beginnings are tried; a wrong one would have to touch just this address by chance."""
         registers = target.own
-        try:
-            code = target.read(registers.pc - _BEFORE, _BEFORE)
-        except MemoryFault:
-            return False
-        for start in range(_BEFORE):
+        code = _code_before(target, registers.pc)
+        for start in range(len(code)):
             piece = code[start:]
             at = registers.replace({arch.pc: registers.pc - len(piece)})
             if arch.instructions.instruction_length(piece, at.pc) != len(piece):
@@ -108,6 +106,16 @@ class Watches:
                 if address < watch.address + watch.length and watch.address < address + length:
                     return True
         return False
+
+
+def _code_before(target: StoppedTarget, pc: int) -> bytes:
+    """The bytes that end at ``pc``, as many as the longest instruction has; fewer where a page before is missing."""
+    for length in (_BEFORE, min(_BEFORE, pc % PAGE)):
+        try:
+            return target.read(pc - length, length)
+        except MemoryFault:
+            continue
+    return b""
 
 
 def _read(target: StoppedTarget, watch: Breakpoint) -> bytes | None:
