@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -13,6 +14,9 @@ from support.modules import REPOSITORY, copy_module
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+# A shell that starts us in the background has us ignore Ctrl-C, and every program the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline for one example: the machine also runs emulators, and a slow example is not a wrong one. pytest-timeout
 # ends what hangs.
