@@ -12,6 +12,7 @@ import pytest
 from nullmodem.api.boot import BootOptions, boot
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.kbuild import ensure_kernel
+from support.cli import Cli
 from support.gdb import EVERY_KERNEL_AND_GDB, Gdb, debian, quick_start, wheel
 from support.modules import copy_module
 
@@ -146,3 +147,16 @@ def shared_bench(booted: Bench) -> Iterator[Bench]:
 def bench(make_bench: Callable[..., Bench]) -> Bench:
     """A machine with one processor and KASLR."""
     return make_bench()
+
+
+@pytest.fixture
+def cli() -> Iterator[Cli]:
+    """The program, with sessions of its own."""
+    with Cli() as program:
+        yield program
+
+
+@pytest.fixture
+def simple(module_source: Callable[[str], Path]) -> Path:
+    """The source of the example module, where it may be changed."""
+    return module_source("simple")

@@ -3,35 +3,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.cli import Cli, ended, plain
+from support.cli import Cli, plain
 from support.gdb import debian
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.vm
-
-
-@pytest.fixture
-def cli() -> Iterator[Cli]:
-    """The program, with sessions of its own."""
-    with Cli() as program:
-        yield program
-
-
-@pytest.fixture
-def simple(cli: Cli, module_source: Callable[[str], Path]) -> Path:
-    """The source of the example module, where it may be changed."""
-    return module_source("simple")
 
 
 def gdb(*commands: str) -> str:
@@ -104,6 +89,7 @@ def test_modules_are_loaded_reloaded_and_unloaded_by_name_or_path(
     assert cli.good("unload", "simple") == "simple is unloaded\n"
     assert "no module 'simple' is loaded" in cli.bad("unload", "simple", code=2)
     assert "'odd' is not a module parameter" in cli.bad("load", "simple", "odd", code=2)
+    assert "cannot be given the parameter" in cli.bad("load", "simple", 'greeting="a b"', code=2)
     assert "has no module 'nothing'" in cli.bad("load", "nothing", code=2)
     assert "there is no" in cli.bad("load", "./nothing.c", code=2)
 
@@ -112,6 +98,33 @@ def test_modules_are_loaded_reloaded_and_unloaded_by_name_or_path(
     assert "/host/failinit.ko | insmod" in complaint
     assert "No such device" in complaint
     assert {module["name"] for module in cli.facts("modules")} == {"noinit"}
+
+
+def test_modules_come_after_what_they_need_and_a_fault_is_a_stop(
+    cli: Cli, module_source: Callable[[str], Path]
+) -> None:
+    cli.serve(str(module_source("pair")))
+    assert cli.facts("status")["module"] == "consumer"
+    cli.good("load", "consumer")
+    assert [module["name"] for module in cli.facts("modules")] == ["provider", "consumer"]
+
+    done = cli.facts("load", str(module_source("oopsinit")))
+    assert done["stopped"]["reason"] == "fault"
+    assert done["stopped"]["where"].startswith("oopsinit:oopsinit_")
+    assert done["holder"] == ""
+    assert cli.good("continue") == "the target runs\n"
+    assert "oopsinit" in cli.good("exec", "dmesg | grep -A 8 BUG:")
+
+
+def test_too_many_commands_at_once_are_refused_with_their_names(cli: Cli, simple: Path) -> None:
+    cli.serve(str(simple))
+    for number in range(4):
+        running = cli.start("exec", f"echo begun; sleep 100{number}")
+        assert running.stdout is not None
+        assert running.stdout.readline() == "begun\n"
+    complaint = cli.bad("exec", "true", code=1)
+    assert "ports are busy" in complaint
+    assert "sleep 1003" in complaint
 
 
 def test_a_command_has_its_output_and_its_exit_code(cli: Cli, simple: Path) -> None:
@@ -250,81 +263,6 @@ def test_a_console_that_is_no_terminal_is_copied_until_the_session_ends(cli: Cli
     _out, complaint = copy.communicate(timeout=30)
     assert copy.returncode == 1
     assert "the console has ended" in complaint
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_session_that_is_told_to_end_leaves_nothing_behind(cli: Cli, simple: Path, number: signal.Signals) -> None:
-    served = cli.serve(str(simple))
-    machine = served.machine
-    work = Path(json.loads((cli.runtime / "nullmodem" / "simple" / "session.json").read_text())["workdir"])
-    assert work.stat().st_mode & 0o077 == 0
-    code, complaint = served.end(number)
-    assert code == {signal.SIGINT: 0}.get(number, 128 + number)
-    assert "Traceback" not in complaint
-    assert ended(machine)
-    assert not work.exists()
-    assert cli.facts("list") == []
-    assert "no session is running" in cli.bad("status", code=2)
-
-
-def test_stop_returns_when_the_session_has_ended(cli: Cli, simple: Path) -> None:
-    served = cli.serve(str(simple))
-    machine = served.machine
-    assert cli.good("stop") == "simple has ended\n"
-    assert ended(machine, 0)
-    assert ended(served.process.pid, 10)
-    code, complaint = served.wait()
-    assert code == 0
-    assert "ended from elsewhere" in complaint
-    assert "no session is running" in cli.bad("stop", code=2)
-
-
-def test_several_sessions_are_told_apart_by_name(cli: Cli, simple: Path) -> None:
-    cli.serve(str(simple))
-    cli.serve(str(simple))
-    assert [entry["name"] for entry in cli.facts("list")] == ["simple", "simple-2"]
-    complaint = cli.bad("status", code=2)
-    assert "simple, simple-2" in complaint
-    assert "--session" in complaint
-    assert cli.facts("status", "--session", "simple-2")["name"] == "simple-2"
-    assert "no session 'other' is running" in cli.bad("status", "-s", "other", code=2)
-    assert "is running already" in cli.bad("run", str(simple), "--no-gdb", "-s", "simple-2", code=2)
-    assert cli.good("stop", "--all") == "simple has ended\nsimple-2 has ended\n"
-
-
-def test_a_session_that_is_killed_is_missed_at_once_and_cleaned_up_by_the_next(cli: Cli, simple: Path) -> None:
-    served = cli.serve(str(simple))
-    machine = served.machine
-    work = Path(json.loads((cli.runtime / "nullmodem" / "simple" / "session.json").read_text())["workdir"])
-    waiting = cli.start("exec", "echo begun; exec sleep 1000")
-    assert waiting.stdout is not None
-    waiting.stdout.readline()
-    served.end(signal.SIGKILL)
-    _out, complaint = waiting.communicate(timeout=20)
-    assert waiting.returncode == 1
-    assert "ended before it had answered" in complaint
-    assert ended(machine)
-    assert cli.facts("list") == []
-    assert "no session is running" in cli.bad("status", code=2)
-    assert work.exists()
-    cli.serve(str(simple))
-    assert [entry["name"] for entry in cli.facts("list")] == ["simple"]
-    assert not work.exists()
-
-
-def test_a_machine_that_dies_ends_the_session_with_the_reason(cli: Cli, simple: Path) -> None:
-    served = cli.serve(str(simple))
-    waiting = cli.start("exec", "echo begun; exec sleep 1000")
-    assert waiting.stdout is not None
-    waiting.stdout.readline()
-    os.kill(served.machine, signal.SIGKILL)
-    code, complaint = served.wait()
-    assert code == 1
-    assert "the target has ended" in complaint
-    _out, complaint = waiting.communicate(timeout=20)
-    assert waiting.returncode == 1
-    assert "nullmodem: " in complaint
-    assert cli.facts("list") == []
 
 
 def test_a_target_can_be_served_on_a_port_of_the_loopback_interface(cli: Cli, simple: Path) -> None:

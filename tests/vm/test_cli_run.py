@@ -15,24 +15,11 @@ from support.cli import PROMPT, Cli, ask, children, ended, finish, plain
 from support.gdb import debian, wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import pexpect
 
 pytestmark = [pytest.mark.vm, pytest.mark.gdb]
-
-
-@pytest.fixture
-def cli() -> Iterator[Cli]:
-    """The program, with sessions of its own."""
-    with Cli() as program:
-        yield program
-
-
-@pytest.fixture
-def simple(module_source: Callable[[str], Path]) -> Path:
-    """The source of the example module, where it may be changed."""
-    return module_source("simple")
 
 
 def first_lines(source: Path) -> dict[int, str]:

@@ -155,9 +155,9 @@ def _load(host: Host, parameters: tuple[str, ...], console: Console) -> tuple[st
 
 def _serve(host: Host) -> None:
     """Until somebody asks for the end, or the target comes to its own."""
-    click.echo(f"file {host.machine.live.vmlinux}\ntarget remote {host.remote}")
-    host.machine.on_lost(host.ending.ask)
     try:
+        host.machine.on_lost(host.ending.ask)
+        click.echo(f"file {host.machine.live.vmlinux}\ntarget remote {host.remote}")
         select.select([host.ending], [], [])
     except KeyboardInterrupt:
         return
