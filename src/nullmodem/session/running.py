@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nullmodem.rsp.replies import StopReply
     from nullmodem.session.hooks import Hook
     from nullmodem.session.stopped import StoppedTarget
+    from nullmodem.stub.arch import Registers
     from nullmodem.stub.client import KgdbStub
 
 SIGINT, SIGTRAP = 2, 5
@@ -93,9 +94,9 @@ class Runner:
         self._table = table
         self._owner = owner
         self._journey = _Journey(ContinuePlan())
-        # Threads that were set to step and have not reported it, with the address they are to leave: its breakpoints
-        # stay out until then, whatever plan is followed meanwhile, or the thread would hit them a second time.
-        self._stepping: dict[int, int] = {}
+        # Threads that were set to step and have not reported it, with their registers before: where they are to leave,
+        # breakpoints stay out until then, whatever plan is followed meanwhile, or they would be hit a second time.
+        self._stepping: dict[int, Registers] = {}
         self._passed: int | None = None
         self.hooks: dict[int, Hook] = {}
         self.interrupted: Callable[[], bool] = lambda: False
@@ -177,8 +178,7 @@ class Runner:
 
     def _run(self, move: Run) -> None:
         # The temporary breakpoint stays in even where another thread is to leave it: hitting it again does no harm.
-        lifted = set(self._stepping.values()) - {move.until}
-        self._table.synchronise(extra=self._temporary(move), without=lifted)
+        self._table.synchronise(extra=self._temporary(move), without=self._lifted() - {move.until})
         pc = self._target.own.pc
         self._leave()
         if move.deliver:
@@ -190,10 +190,15 @@ class Runner:
     def _step(self) -> None:
         thread = self._target.thread
         if thread is not None:
-            self._stepping[thread] = self._target.own.pc
-        self._table.synchronise(without=self._stepping.values())
+            self._stepping[thread] = self._target.own
+        # An emulated processor that steps onto a watchpoint takes one trap inside the other, on the same stack, and the
+        # kernel does not survive it. What a step writes is found by comparing what is watched (`on_stepped`).
+        self._table.synchronise(without=self._lifted(), watching=False)
         self._leave()
         self._stub.step()
+
+    def _lifted(self) -> set[int]:
+        return {registers.pc for registers in self._stepping.values()}
 
     def _leave(self) -> None:
         self._target.flush()
@@ -256,20 +261,21 @@ class Runner:
         Only where the instruction at the breakpoint is as short as the trap can code jump to just behind it.
         """
         thread = self._target.thread
-        origin = self._stepping.get(thread) if thread is not None else None
-        if origin is None:
+        before = self._stepping.get(thread) if thread is not None else None
+        if before is None:
             return False
         instructions, pc = self._stub.arch.instructions, self._target.own.pc
         try:
             if instructions.instruction_length(self._target.read(address, MAX_INSTRUCTION), address) != pc - address:
                 return False
-            code = self._target.read(origin, MAX_INSTRUCTION)
+            code = self._target.read(before.pc, MAX_INSTRUCTION)
         except MemoryFault:
             return False
-        if instructions.straight_length(code, origin):
+        if before.pc == address:  # the trap changes nothing but the pc, the instruction does
+            return len(self._target.own.changed_from(before)) > 1
+        if instructions.straight_length(code, before.pc):
             return False
-        # A jump leaves the flags and the registers as they were, so where it went can still be told.
-        values = instructions.skip(code, self._target.own.replace({self._stub.arch.pc: origin}))
+        values = instructions.skip(code, before)
         return values is None or values[self._stub.arch.pc] == pc
 
     def _classify(self, signal: int, *, hit: bool) -> Arrival:

@@ -9,7 +9,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from nullmodem.rsp.requests import BreakpointKind
@@ -198,6 +198,13 @@ def toggle(track: Track, address: int, wanted: set[int]) -> None:
     st.integers(2, 3),
     st.lists(st.integers(0, 2), max_size=60),
     st.lists(st.integers(0, 12), max_size=2),
+)
+@example(  # the plan's breakpoint is where the other thread is still to step, on an instruction as short as the trap
+    [INC, INC, PUSH, ("jump", 7), INC, INC, INC, RET],
+    [*[("step",)] * 4, ("toggle", 0), ("toggle", 0), ("step",), ("step",)],
+    2,
+    [],
+    [6],
 )
 def test_several_processors_do_what_they_would_have_done_undebugged(
     program: list[bytes | tuple[str, int]],
