@@ -76,18 +76,21 @@ class Engine:
                 return
             self._stopping = True
             os.write(self._writer, b"x")
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+        if self._thread.ident is None:  # it was never started
+            self._close()
+        elif threading.current_thread() is not self._thread:
             self._thread.join()
 
     def _run(self) -> None:
+        wire = self._driven.fileno()  # kept: whoever closes the line does not ask first
         with selectors.DefaultSelector() as selector:
             selector.register(self._reader, selectors.EVENT_READ)
-            selector.register(self._driven.fileno(), selectors.EVENT_READ)
+            selector.register(wire, selectors.EVENT_READ)
             while True:
                 ready = {key.fd for key, _events in selector.select(None if self._lost else self._driven.patience())}
                 if not ready and not self._lost:
                     self._guard(self._driven.on_overdue)
-                if self._driven.fileno() in ready and not self._lost:
+                if wire in ready and not self._lost:
                     self._guard(self._driven.on_wire)
                 if self._reader in ready:
                     os.read(self._reader, 4096)
@@ -96,10 +99,14 @@ class Engine:
                     self._serve(*self._queue.popleft())
                 if stopping:
                     break
-                if self._lost and len(selector.get_map()) > 1:
-                    selector.unregister(self._driven.fileno())
-        os.close(self._reader)
-        os.close(self._writer)
+                if self._lost and wire in selector.get_map():
+                    selector.unregister(wire)
+        self._close()
+
+    def _close(self) -> None:
+        with self._lock:  # who told it to stop may still be writing
+            os.close(self._reader)
+            os.close(self._writer)
 
     def _guard(self, function: Callable[[], None]) -> None:
         try:
@@ -125,8 +132,9 @@ class Engine:
         self._lose(WireClosed(f"nullmodem failed: {error!r}", hint="Please report this, with the log."))
 
     def _lose(self, error: WireClosed) -> None:
-        self._lost = True
-        self._driven.on_lost(error)
+        if not self._lost:
+            self._lost = True
+            self._driven.on_lost(error)
 
     def _serve(self, function: Callable[[], object], future: Future[object]) -> None:
         if not future.set_running_or_notify_cancel():

@@ -36,7 +36,7 @@ class Subscription:
             if not self._queue:
                 return None
             event = self._queue.popleft()
-            if not self._queue:
+            if not self._queue and not self._closed:
                 self._drain()
             return event
 
