@@ -189,6 +189,10 @@ class LiveSession:
         """The client has been shown this stop, and with it the present list of modules."""
         self._call(lambda: self._session.acknowledge(client, stop))
 
+    def look(self, client: str, stop: int) -> None:
+        """The client waits for the next stop no longer, but looks at this one: the target stays for it."""
+        self._call(lambda: self._session.clients.look(client, stop))
+
     def take(self, client: str) -> str:
         """Take the right to run the target; returns the name of who had it, or an empty string."""
         before = self._call(lambda: self._session.clients.take(client))

@@ -30,6 +30,12 @@ class Barrier:
         self.up = bool(self._missing)
         return self.up
 
+    def lower(self) -> None:
+        """Wait for nobody any more: the target goes on without them, or is gone."""
+        self._missing.clear()
+        self.request = None
+        self.up = False
+
     def answered(self, client: str, request: Resume | None) -> bool:
         """A client asked to go on, or is gone. True when it was the last; the barrier is down then."""
         self._missing.discard(client)

@@ -86,9 +86,14 @@ class BreakpointTable:
         """Whether the stub has a hardware breakpoint, no watchpoint, at ``address``."""
         return any(b.address == address and b.kind is BreakpointKind.HARDWARE for b in self._armed)
 
-    def want(self, owner: str, breakpoint_: Breakpoint) -> None:
-        """Note a wish; the first for a place that was never armed is tried at once, so that a refusal reaches the one
-        who asks (it has to go over the wire anyway).
+    @property
+    def has_forgotten_watch(self) -> bool:
+        """Whether the stub has a watchpoint that nobody wants any more: it is taken out at the next resume only."""
+        return any(b.kind not in _EXECUTION and b not in self._owners for b in self._armed)
+
+    def want(self, owner: str, breakpoint_: Breakpoint) -> bool:
+        """Note a wish; whether it is a new one of this owner's. The first for a place that was never armed is tried at
+        once, so that a refusal reaches the one who asks (it has to go over the wire anyway).
 
         Raises:
             BreakpointRefused: the stub will not have it.
@@ -99,7 +104,10 @@ class BreakpointTable:
             except StubError as error:
                 raise _refusal(breakpoint_, error) from error
             self._proven.add(breakpoint_)
-        self._owners.setdefault(breakpoint_, set()).add(owner)
+        owners = self._owners.setdefault(breakpoint_, set())
+        new = owner not in owners
+        owners.add(owner)
+        return new
 
     def unwant(self, owner: str, breakpoint_: Breakpoint) -> bool:
         """Take a wish back. The stub hears of it at the next resume. False if there was none."""
@@ -125,15 +133,21 @@ class BreakpointTable:
             if breakpoint_ in self._armed:
                 self._remove(breakpoint_)
 
-    def synchronise(self, *, extra: Iterable[Breakpoint] = (), without: Iterable[int] = ()) -> None:
+    def synchronise(
+        self, *, extra: Iterable[Breakpoint] = (), without: Iterable[int] = (), watching: bool = True
+    ) -> None:
         """Make the stub's set the wanted one, plus ``extra``, minus execution breakpoints at the addresses ``without``.
+
+        Without ``watching``, minus every watchpoint too.
 
         Raises:
             StubError: the stub refuses one that it had accepted before.
         """
         lifted = frozenset(without)
         target = {
-            b for b in (*self._owners, *self._standing, *extra) if b.kind not in _EXECUTION or b.address not in lifted
+            b
+            for b in (*self._owners, *self._standing, *extra)
+            if (b.address not in lifted if b.kind in _EXECUTION else watching)
         }
         for breakpoint_ in sorted(self._armed - target):
             self._remove(breakpoint_)

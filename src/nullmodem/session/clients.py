@@ -50,9 +50,10 @@ class Clients:
     def holder(self) -> Attached | None:
         return self._clients.get(self._holder) if self._holder else None
 
-    def add(self, name: str, *, follows_modules: bool) -> Attached:
+    def add(self, name: str, *, follows_modules: bool, stop: int, modules: int) -> Attached:
+        """A new client, which knows of this stop and of this list of modules."""
         self._count += 1
-        client = Attached(f"{name}#{self._count}", name, follows_modules)
+        client = Attached(f"{name}#{self._count}", name, follows_modules, seen_stop=stop, seen_modules=modules)
         self._clients[client.id] = client
         return client
 
@@ -63,6 +64,24 @@ class Clients:
         except KeyError:
             msg = f"{id_} is not attached to this session"
             raise LeaseError(msg, holder="") from None
+
+    def look(self, id_: str, stop: int) -> None:
+        """A client that waits for the next stop looks at this one instead: the target is not let go meanwhile."""
+        client = self.get(id_)
+        client.waiting, client.seen_stop = False, stop
+
+    def shown(self, stop: int) -> None:
+        """Everybody who waited has been told of this stop."""
+        for client in self._clients.values():
+            if client.waiting:
+                client.waiting, client.seen_stop = False, stop
+
+    def told(self, modules: int) -> tuple[str, ...]:
+        """Everybody who waited and follows modules has been told of this list of them; returns who that is."""
+        told = [client for client in self._clients.values() if client.follows_modules and client.waiting]
+        for client in told:
+            client.waiting, client.seen_modules = False, modules
+        return tuple(client.id for client in told)
 
     def remove(self, id_: str) -> bool:
         """True if it was attached."""

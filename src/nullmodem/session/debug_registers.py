@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import KernelDataError, MemoryFault
@@ -36,7 +37,8 @@ class DebugRegisters:
             return
 
     def restore(self) -> None:
-        """Leave the events as they were found. Raises MemoryFault."""
+        """Leave the events as they were found, those that can still be written: the target is let go in any case."""
         before, self._before = self._before or {}, None
         for address, state in before.items():
-            self._target.write(address, state)
+            with contextlib.suppress(MemoryFault):
+                self._target.write(address, state)

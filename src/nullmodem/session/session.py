@@ -3,27 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import (
-    KernelDataError,
-    MemoryFault,
-    NullmodemError,
-    RemoteProtocolError,
-    StateError,
-    WireClosed,
-)
+from nullmodem.errors import NullmodemError, RemoteProtocolError, StateError, WireClosed
 from nullmodem.rsp.replies import Exited
 from nullmodem.session.barrier import Barrier
 from nullmodem.session.break_in import BreakIns, show_interrupted
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.clients import Attached, Clients
-from nullmodem.session.hooks import Hook, HookPoint
 from nullmodem.session.model import (
     Answer,
     Lost,
-    Module,
-    ModuleProblem,
     ModulesChanged,
     Policy,
     Resume,
@@ -37,18 +28,21 @@ from nullmodem.session.model import (
     StopReason,
     Watched,
 )
+from nullmodem.session.module_events import take_in
 from nullmodem.session.running import HOST_SIGNALS, SIGINT, SIGTRAP, Runner
 from nullmodem.session.stepping import ContinuePlan, Plan, plan_for
 from nullmodem.session.stopped import StoppedTarget
-from nullmodem.session.threads import public_id
+from nullmodem.session.threads import public_id, require_own
 from nullmodem.session.watch import Watches
 from nullmodem.session.wishes import insert, remove
 from nullmodem.session.world import Files, World, meet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from nullmodem.session.events import EventBus
+    from nullmodem.session.hooks import Hook
     from nullmodem.stub.client import KgdbStub
 
 
@@ -94,19 +88,21 @@ class Session:
         """
         self.stub.halt_reason(timeout)
         self.table.stub_forgot()
-        self.target.begin(self.stub.current_thread())
         try:
+            self.target.begin(self.stub.current_thread())
             self._world = meet(self.stub, self.target, self.table, self.files)
-        except NullmodemError:
-            self.stub.detach()
+            show_interrupted(self.world, self.target, self.say)
+        except BaseException:
+            with contextlib.suppress(NullmodemError):
+                self.stub.detach()
             raise
-        self.runner.hooks, self.runner.is_break_in = self._world.hooks, self._world.kernel.in_break_function
-        show_interrupted(self.world, self.target, self.say)
+        self.runner.hooks, self.runner.is_break_in = self.world.hooks, self.world.kernel.in_break_function
         self.on_visible(StopReason.ATTACHED, SIGTRAP)
 
     def release(self) -> None:
         """Let go of the target: no breakpoint stays, it runs, and the stub forgets us. Needs a stopped target."""
         if self.still:
+            self._barrier.lower()
             self.world.debug_registers.restore()
             self.target.show_interrupted(None)
             self.target.flush()
@@ -118,13 +114,14 @@ class Session:
     def on_lost(self, error: WireClosed) -> None:
         """The wire is gone, and with it the target as far as we can tell."""
         self.state = State.LOST
+        self._barrier.lower()
         self.target.end()
         self.bus.publish(Lost(error.message))
 
     def on_trouble(self, error: NullmodemError) -> None:
         """Something the wire brought could not be dealt with. A target that stands still must not do so unseen."""
         self.say(str(error))
-        if self.state is not State.RUNNING or not self.stub.is_stopped:
+        if self.state is not State.RUNNING or not self.stub.is_stopped or self._barrier.up:
             return
         self.runner.forget()
         if self.target.is_known:
@@ -169,16 +166,13 @@ class Session:
     # -- clients and resuming ------------------------------------------------------------------------------------
 
     def attach(self, name: str, *, follows_modules: bool) -> Attached:
-        client = self.clients.add(name, follows_modules=follows_modules)
-        client.seen_stop = self._stops
-        client.seen_modules = self._world.modules.generation if self._world else 0
-        return client
+        modules = self._world.modules.generation if self._world else 0
+        return self.clients.add(name, follows_modules=follows_modules, stop=self._stops, modules=modules)
 
     def acknowledge(self, client_id: str, stop: int) -> None:
         """A client has been shown this stop, and with it the present list of modules."""
-        client = self.clients.get(client_id)
-        client.seen_stop = stop
-        client.seen_modules = self.world.modules.generation
+        self.clients.look(client_id, stop)
+        self.clients.get(client_id).seen_modules = self.world.modules.generation
 
     def resume(self, client_id: str, request: Resume) -> Resumption:
         """A client wants the target to go on.
@@ -192,10 +186,12 @@ class Session:
         client = self.clients.get(client_id)
         after = self._stops
         if self._barrier.up:
-            client.waiting = True
             holds = self.clients.holder in (None, client)
+            if holds and not self._runs_elsewhere:
+                require_own(request, self.target.thread)
+            client.waiting = True
             if self._barrier.answered(client_id, request if holds else None):
-                self._after_barrier()
+                self._set_out(self._after_barrier)
             return Resumption(Answer.WAIT, after)
         if self.state is State.RUNNING:
             client.waiting = True
@@ -212,33 +208,43 @@ class Session:
             client.waiting = True
             holder = self.clients.holder
             return Resumption(Answer.WAIT, after, held_by=holder.name if holder else "")
+        require_own(request, self.target.thread)
         plan = self._plan(request)
         client.waiting = True
-        self.runner.start(plan)
+        try:
+            self._set_out(lambda: self.runner.start(plan))
+        except NullmodemError:
+            client.waiting = False
+            raise
         return Resumption(Answer.WAIT, after)
 
+    def _set_out(self, go: Callable[[], None]) -> None:
+        """Set the target going. Where that fails with the target at rest and nobody told of it, it is shown."""
+        try:
+            go()
+        except NullmodemError as error:
+            if self.state is State.RUNNING and not isinstance(error, WireClosed):
+                self.on_trouble(error)
+            raise
+
     def _plan(self, request: Resume) -> Plan:
-        thread = self.target.thread
-        stepping = request.kind is not ResumeKind.CONTINUE
-        if stepping and request.thread not in (None, public_id(thread or 0)):
-            msg = f"only the thread that stopped can be stepped ({public_id(thread or 0)}), not {request.thread}"
-            hint = "kgdb steps the processor that entered it, and no other (kernel/debug/gdbstub.c gdb_cmd_step)."
-            raise StateError(msg, state=self.state.value, hint=hint)
         request, interrupted = self.world.whole_line(request, self.target.registers.pc), self.target.interrupted
         self.target.show_interrupted(None)
-        return plan_for(request, self.stub.arch, thread, interrupted, self._code)
+        return plan_for(request, self.stub.arch, self.target.thread, interrupted, self._code)
 
     def detach(self, client_id: str, *, vanished: bool = False) -> None:
         """A client goes. The last one to go lets the target run, unless it vanished and the policy is to hold."""
         if not self.clients.remove(client_id):
             return
         self.table.forget_owner(client_id)
+        self.watches.forget_owner(client_id)
         if self._barrier.up:
             if self._barrier.answered(client_id, None):
-                self._after_barrier()
+                self._set_out(self._after_barrier)
             return
-        others_wait = all(client.waiting for client in self.clients.attached)
-        if self.state is not State.STOPPED or not others_wait:
+        if self.state is State.RUNNING and not self.clients.attached:
+            self.runner.forget()  # a step that ended now would leave the target standing for nobody
+        if self.state is not State.STOPPED or not all(client.waiting for client in self.clients.attached):
             return
         if vanished and self.policy is Policy.HOLD and not self.clients.attached:
             self.say(f"{client_id} is gone; the target stays stopped, as the policy says")
@@ -254,10 +260,11 @@ class Session:
 
     def _let_go(self) -> None:
         """Let the target run for no debugger. A fault it still stands at is the kernel's: it would stop there again."""
+        self._barrier.lower()
         self.target.show_interrupted(None)
         stop = self.stop
         faulty = stop is not None and stop.reason is StopReason.FAULT and self.target.own.pc == stop.pc
-        self.runner.start(ContinuePlan(deliver=faulty))
+        self._set_out(lambda: self.runner.start(ContinuePlan(deliver=faulty)))
 
     def hold_next_load(self, name: str) -> None:
         """Stop visibly when the module is about to run its init, before any client's breakpoint in it."""
@@ -338,6 +345,9 @@ class Session:
             self.on_visible(StopReason.INTERRUPT if asked else StopReason.TRAP, SIGINT if asked else SIGTRAP)
         elif signal == SIGTRAP:
             watched = self.watches.explain(self.target, self.stub.arch)
+            if watched is None and self.table.has_forgotten_watch:
+                self.runner.go_on()
+                return
             self.on_visible(StopReason.WATCHPOINT if watched else StopReason.TRAP, SIGTRAP, watched=watched)
         else:
             self.on_visible(StopReason.FAULT, HOST_SIGNALS.get(signal, signal))
@@ -345,50 +355,34 @@ class Session:
     def on_hook(self, hook: Hook) -> bool:
         """The kernel tells of a module. True to go on at once."""
         self._code.clear()
-        registers = self.target.own
-        arguments = [registers[name] for name in self.stub.arch.arguments[: hook.point.arguments]]
-        modules = self.world.modules
-        before = modules.generation
-        try:
-            if hook.point is HookPoint.INIT:
-                module = modules.appeared(self.target, arguments[0])
-                self._report_problem(module)
-                if module.name in self._held:
-                    self._held.discard(module.name)
-                    self.on_visible(StopReason.MODULE_LOAD, SIGTRAP, module=module.name)
-                    return False
-            else:
-                state = self.world.kernel.hooks.states.get(arguments[1])
-                modules.event(state, arguments[2])
-        except (KernelDataError, MemoryFault) as error:
-            self.say(f"a module changed, but the kernel's record of it cannot be read: {error}")
-        return modules.generation == before or not self._tell_clients()
-
-    def _report_problem(self, module: Module) -> None:
-        if module.problem is not ModuleProblem.NONE:
-            self.say(f"module {module.name} has no symbols: {module.problem.value}\n{module.explanation}")
+        before = self.world.modules.generation
+        module = take_in(self.world, self.target, self.stub.arch, hook, self.say)
+        if module is not None and module.name in self._held:
+            self._held.discard(module.name)
+            self.on_visible(StopReason.MODULE_LOAD, SIGTRAP, module=module.name)
+            return False
+        return self.world.modules.generation == before or not self._tell_clients()
 
     def _tell_clients(self) -> bool:
         """Tell those who wait that the modules have changed. True when the target must wait for them."""
-        told = [client for client in self.clients.attached if client.follows_modules and client.waiting]
-        if not self._barrier.raise_for(client.id for client in told):
-            return False
         generation = self.world.modules.generation
-        for client in told:
-            client.waiting = False
-            client.seen_modules = generation
+        if not self._barrier.raise_for(self.clients.told(generation)):
+            return False
         self.bus.publish(ModulesChanged(generation, self._make_stop(StopReason.MODULE_LOAD, 0)))
         return True
 
     def _after_barrier(self) -> None:
         """Everybody knows the modules: go on as the client that may run the target asked."""
         request = self._barrier.request
-        # A step that another thread's module event interrupted is not over: that thread reports when it gets to run.
-        foreign = self.runner.plan_thread not in (None, self.target.thread)
-        if request is None or (foreign and request.kind is not ResumeKind.CONTINUE):
+        if request is None or (self._runs_elsewhere and request.kind is not ResumeKind.CONTINUE):
             self.runner.go_on()
         else:
             self.runner.start(self._plan(request))
+
+    @property
+    def _runs_elsewhere(self) -> bool:
+        """Whether a step that another thread's stop interrupted is not over: its thread reports when it gets to run."""
+        return self.runner.plan_thread not in (None, self.target.thread)
 
     # -- showing -------------------------------------------------------------------------------------------------
 
@@ -398,10 +392,7 @@ class Session:
         self.state = State.STOPPED
         self._stops += 1
         self.stop = self._make_stop(reason, signal, watched=watched, module=module)
-        for client in self.clients.attached:
-            if client.waiting:
-                client.waiting = False
-                client.seen_stop = self._stops
+        self.clients.shown(self._stops)
         self.bus.publish(Stopped(self.stop))
 
     def _make_stop(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> Stop:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import KernelDataError, MemoryFault
+from nullmodem.errors import KernelDataError, MemoryFault, StateError
 from nullmodem.kernel.tasks import Task, TaskReader
-from nullmodem.session.model import Thread
+from nullmodem.session.model import ResumeKind, State, Thread
 
 if TYPE_CHECKING:
+    from nullmodem.session.model import Resume
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.session.view import KernelView
     from nullmodem.stub.arch import Registers
@@ -34,6 +35,15 @@ def public_id(stub_id: int) -> int:
 def stub_id(public: int) -> int:
     """The stub's id for one that clients see."""
     return _SHADOW_BASE - (public - PROCESSOR_BASE) if public >= PROCESSOR_BASE else public
+
+
+def require_own(request: Resume, stopped: int | None) -> None:
+    """Raises StateError for a step of another thread than the one that stopped, ``stopped`` to the stub."""
+    own = public_id(stopped or 0)
+    if request.kind is not ResumeKind.CONTINUE and request.thread not in (None, own):
+        msg = f"only the thread that stopped can be stepped ({own}), not {request.thread}"
+        hint = "kgdb steps the processor that entered it, and no other (kernel/debug/gdbstub.c gdb_cmd_step)."
+        raise StateError(msg, state=State.STOPPED.value, hint=hint)
 
 
 class ThreadView:

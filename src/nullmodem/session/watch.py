@@ -35,7 +35,7 @@ class Watches:
     """The data watchpoints clients have set, and the values last seen in them."""
 
     def __init__(self) -> None:
-        self._set: dict[Breakpoint, int] = {}
+        self._set: dict[Breakpoint, set[str]] = {}
         self._values: dict[Breakpoint, bytes] = {}
 
     def pieces(self, wanted: Breakpoint) -> tuple[Breakpoint, ...]:
@@ -57,16 +57,20 @@ class Watches:
             address += size
         return tuple(found)
 
-    def added(self, wanted: Breakpoint) -> None:
+    def added(self, owner: str, wanted: Breakpoint) -> None:
         if wanted.kind in _ACCESS:
-            self._set[wanted] = self._set.get(wanted, 0) + 1
+            self._set.setdefault(wanted, set()).add(owner)
 
-    def removed(self, wanted: Breakpoint) -> None:
-        count = self._set.get(wanted, 0)
-        if count > 1:
-            self._set[wanted] = count - 1
-        else:
+    def removed(self, owner: str, wanted: Breakpoint) -> None:
+        owners = self._set.get(wanted, set())
+        owners.discard(owner)
+        if not owners:
             self._set.pop(wanted, None)
+
+    def forget_owner(self, owner: str) -> None:
+        """A client is gone, and so is what it watched."""
+        for wanted in list(self._set):
+            self.removed(owner, wanted)
 
     def remember(self, target: StoppedTarget) -> None:
         """The target is about to run: note what is watched, where it was not noted at the stop."""

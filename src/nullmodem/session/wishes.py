@@ -27,16 +27,21 @@ def insert(world: World, table: BreakpointTable, watches: Watches, client: str, 
             raise BreakpointRefused(msg, address=wish.address)
     if not wish.is_software:
         world.debug_registers.enable()
-    for piece in watches.pieces(wish):
-        table.want(client, piece)
-    watches.added(wish)
+    noted: list[Breakpoint] = []
+    try:
+        noted.extend(piece for piece in watches.pieces(wish) if table.want(client, piece))
+    except BreakpointRefused:
+        for piece in noted:  # the client does not take back what it did not get
+            table.unwant(client, piece)
+        raise
+    watches.added(client, wish)
 
 
 def remove(table: BreakpointTable, watches: Watches, client: str, wish: Breakpoint) -> None:
     """Take it back."""
     for piece in watches.pieces(wish):
         table.unwant(client, piece)
-    watches.removed(wish)
+    watches.removed(client, wish)
 
 
 def _refusal(world: World, address: int) -> str:

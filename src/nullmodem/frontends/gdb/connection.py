@@ -117,7 +117,8 @@ class GdbConnection:
         try:
             stop = self._live.stop
             if self._waiting_after is not None and self._live.is_stopped and stop is not None:
-                self._show(Stopped(stop))
+                if self._show(Stopped(stop)):
+                    self._handlers.come_back(stop)
             else:
                 self._live.interrupt()
         except NullmodemError as error:
@@ -146,15 +147,17 @@ class GdbConnection:
                 pass
         return True
 
-    def _show(self, event: Stopped | ModulesChanged) -> None:
+    def _show(self, event: Stopped | ModulesChanged) -> bool:
+        """Whether gdb was told; else it waits on."""
         self._waiting_after = None
         try:
             reply = self._handlers.stop_reply(event.stop, library=isinstance(event, ModulesChanged))
         except StateError:
             # Another client has let the target run in the meantime: there will be a next stop.
             self._waiting_after = event.stop.number
-            return
+            return False
         self._send(reply)
+        return True
 
     # -- sending -------------------------------------------------------------------------------------------------
 

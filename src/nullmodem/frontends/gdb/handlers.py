@@ -168,6 +168,10 @@ class Handlers:
         self._thread = None
         return self.stop_reply(stop, attaching=True)
 
+    def come_back(self, stop: Stop) -> None:
+        """gdb waited while the target stood still, and looks at it now."""
+        self._live.look(self._attached, stop.number)
+
     def _detach(self, _request: requests.Detach) -> bytes:
         if self._client is not None:
             self._live.detach(self._client)
