@@ -54,8 +54,9 @@ class Bench:
     def build(self, *names: str, module: str | None = None) -> None:
         """Build modules from a copy of their source, unless that was done before, and make them known."""
         for name in names:
-            if name not in self.sources:
-                self.sources[name] = self.module_source(name)
+            if name in self.sources:
+                continue
+            self.sources[name] = self.module_source(name)
             self.machine.build(self.sources[name], module=module)
 
     def gdb(self, *arguments: str, attach: bool = True, path: str | None = None) -> Gdb:
