@@ -53,9 +53,9 @@ sys.stdin.read()
 
 
 @pytest.fixture(autouse=True)
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """XDG_RUNTIME_DIR, and a cache beside it."""
-    directory = tmp_path / "run"
+def runtime(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """XDG_RUNTIME_DIR, its name short because sockets lie in it, and a cache beside it."""
+    directory = tmp_path_factory.mktemp("r") / "run"
     directory.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(directory))
     monkeypatch.setenv("NULLMODEM_CACHE", str(tmp_path / "cache"))
