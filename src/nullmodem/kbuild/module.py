@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 # make splits its lists at white space and cannot quote it; the others mean something to make or to kbuild's shell.
 _UNUSABLE: Final = re.compile(r"""[\s:;#$%"'`\\*?\[\](){}<>|&!]""")
 
+# Files at the top of a kernel's source tree and of its build tree. kbuild would take either for a module's directory,
+# and compile the kernel again, into the tree that other modules are built against.
+_KERNEL_TREE: Final = ("scripts/Makefile.build", "include/config/kernel.release")
+
 # What a kernel's own configuration takes from its modules' debug information, and the flags that give it back.
 _DEBUG_FLAGS: Final = {
     "DEBUG_INFO_REDUCED": ("-fvar-tracking", "-femit-struct-debug-detailed=any"),
@@ -81,7 +85,8 @@ def build_module(
         except BuildError as error:
             # The compiler was shown a link; its messages shall name the file that can be corrected.
             output = error.output.replace(str(directory / path.name), str(path))
-            raise BuildError(error.message, output=output, hint=error.hint) from None
+            message = error.message.replace(f"the module in {directory} ", f"{path} ", 1)
+            raise BuildError(message, output=output, hint=error.hint) from None
         return _chosen(made, None, kernel, path.parent, path)
     file = ModuleFile.open(path)
     _check_release(file, kernel)
@@ -89,6 +94,11 @@ def build_module(
 
 
 def _require_kbuild_file(directory: Path) -> None:
+    if any((directory / name).is_file() for name in _KERNEL_TREE):
+        raise UsageError(
+            f"{directory} is a kernel tree, not a module's directory",
+            hint="name a directory in it that builds modules, a .c file or a .ko file; the kernel to use is --kernel's",
+        )
     if any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
         return
     sources = sorted(file.name for file in directory.glob("*.c"))

@@ -39,6 +39,16 @@ def test_a_directory_without_a_kbuild_file_points_to_its_c_file(kernel: Kernel, 
     assert caught.value.hint.endswith("hello.c")
 
 
+@pytest.mark.parametrize("mark", ["scripts/Makefile.build", "include/config/kernel.release"])
+def test_a_kernel_tree_is_not_taken_for_a_modules_directory(kernel: Kernel, tmp_path: Path, mark: str) -> None:
+    (tmp_path / "Makefile").write_text("# a kernel's\n")
+    (tmp_path / mark).parent.mkdir(parents=True)
+    (tmp_path / mark).write_text("")
+    with pytest.raises(UsageError, match="is a kernel tree, not a module's directory") as caught:
+        build_module(tmp_path, kernel, tmp_path)
+    assert "--kernel" in caught.value.hint
+
+
 @pytest.mark.parametrize("name", ["a b", "a:b", "a$b", "a#b", "a'b", "a%b"])
 def test_a_path_kbuild_cannot_work_in_is_refused_before_it_tries(kernel: Kernel, tmp_path: Path, name: str) -> None:
     directory = tmp_path / name
