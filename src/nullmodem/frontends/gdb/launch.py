@@ -107,7 +107,7 @@ def _examine(path: str) -> Gdb:
     found = _VERSION.search(result.stdout)
     if found is None:
         said = (result.stdout + result.stderr).strip() or "nothing"
-        msg = f"{path} is no gdb: asked for its version it said {said[:200]!r}"
+        msg = f"{path} is no gdb: asked for its version it said {said.splitlines()[0][:200]!r}"
         raise UsageError(msg)
     version = (int(found[1]), int(found[2]))
     if version < OLDEST:

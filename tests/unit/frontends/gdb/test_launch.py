@@ -97,6 +97,7 @@ def test_no_gdb_at_all_says_how_to_get_one(only_path: Path) -> None:
     ("script", "complaint"),
     [
         ("echo 'lldb version 14'", "is no gdb: asked for its version it said 'lldb version 14'"),
+        ("echo 'ls 9.1'; echo 'Copyright'", "is no gdb: asked for its version it said 'ls 9.1'$"),
         ("exit 1", "is no gdb: asked for its version it said 'nothing'"),
         ("echo 'libpython3.11.so: cannot open' >&2; exit 127", "libpython3.11.so"),
     ],
