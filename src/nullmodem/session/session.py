@@ -69,7 +69,6 @@ class Session:
         self._world: World | None = None
         self._barrier = Barrier()
         self._held: set[str] = set()
-        self._code: dict[int, bytes] = {}
         self._files_added = False
 
     # -- beginning and end ---------------------------------------------------------------------------------------
@@ -230,7 +229,7 @@ class Session:
     def _plan(self, request: Resume) -> Plan:
         request, interrupted = self.world.whole_line(request, self.target.registers.pc), self.target.interrupted
         self.target.show_interrupted(None)
-        return plan_for(request, self.stub.arch, self.target.thread, interrupted, self._code)
+        return plan_for(request, self.stub.arch, self.target.thread, interrupted, self.target.code)
 
     def detach(self, client_id: str, *, vanished: bool = False) -> None:
         """A client goes. The last one to go lets the target run, unless it vanished and the policy is to hold."""
@@ -354,7 +353,7 @@ class Session:
 
     def on_hook(self, hook: Hook) -> bool:
         """The kernel tells of a module. True to go on at once."""
-        self._code.clear()
+        self.target.code.clear()
         before = self.world.modules.generation
         module = take_in(self.world, self.target, self.stub.arch, hook, self.say)
         if module is not None and module.name in self._held:

@@ -30,6 +30,8 @@ class StoppedTarget:
         self._interrupted: Registers | None = None
         self._threads: dict[int, Registers] = {}
         self.thread: int | None = None
+        self.code: dict[int, bytes] = {}
+        """Text that was read for stepping, by address. It outlives the stop: see `stepping.RangePlan`."""
 
     @property
     def cache_statistics(self) -> CacheStatistics:
@@ -58,6 +60,7 @@ class StoppedTarget:
         step = self._stub.arch.max_write
         for offset in range(0, len(data), step):
             piece = data[offset : offset + step]
+            self.code.clear()
             self._stub.write_memory(address + offset, piece)
             self._cache.overwrite(address + offset, piece)
 
@@ -121,7 +124,8 @@ class StoppedTarget:
         return self._threads[thread]
 
     def flush(self) -> None:
-        """Write changed registers to the target, which is about to run."""
+        """Write changed registers to the target, which is about to run. What can fail before that, fails here."""
+        self._stub.select_current()
         for register in self.own.changed_from(self.reported):
             self._stub.write_register(register, self.own[register.name])
         self._reported = self._registers

@@ -159,11 +159,16 @@ class KgdbStub:
     def take_stop(self) -> replies.StopReply | replies.Exited | None:
         """What a running target has sent since the last call: a stop, its end, or None. Never blocks.
 
-        Call it when ``fileno()`` is readable.
+        Call it when ``fileno()`` is readable. Raises StubError when the stub would not let it run; it stands still.
         """
         self._receive()
         while self._running and self._pending:
             payload = self._pending.pop(0)
+            refused = replies.ErrorReply.parse(payload)
+            if refused is not None:
+                self._running = False
+                msg = f"the stub would not run the target: {payload.decode('ascii', 'replace')}"
+                raise StubError(msg, errno=refused.code)
             parsed = replies.parse_stop_reply(payload)
             if isinstance(parsed, replies.StopReply | replies.Exited):
                 self._running = False
@@ -263,6 +268,10 @@ class KgdbStub:
         self._check_thread(thread)
         reply = self._exchange(requests.ThreadExtraInfo(thread), characters=60)
         return parse_hex(reply).decode("utf-8", "replace").rstrip("\0")
+
+    def select_current(self) -> None:
+        """Have registers mean those of the thread that stopped, as they must when the target is resumed."""
+        self._select(None)
 
     def _check_thread(self, thread: int) -> None:
         # An id that is not there makes getthread() index kgdb_info[] out of bounds: `Hg-9` oopses the kernel.
