@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from nullmodem.wire.meter import WireCost
 
 BAUD = 115200
+"""For the column of seconds: what a serial line of this rate needs for the bytes."""
 COLUMNS = (
-    "operation",
-    "round trips: plain gdb", "nullmodem", "ratio",
-    "bytes: plain gdb", "nullmodem", "ratio",
-    f"seconds at {BAUD} baud: plain gdb", "nullmodem",
+    ("plain", "trips"), ("nullmodem", "trips"), ("", "ratio"),
+    ("plain", "bytes"), ("nullmodem", "bytes"), ("", "ratio"),
+    ("plain", "seconds"), ("nullmodem", "seconds"),
 )  # fmt: skip
 
 
@@ -35,12 +35,12 @@ class Operation:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """As `COLUMNS` wants it."""
+        """As `COLUMNS` has them."""
         sides = (self.plain, self.nullmodem)
         trips = [side.round_trips if side else None for side in sides]
         octets = [total(side) if side else None for side in sides]
         seconds = [f"{side.seconds(BAUD):.3f}" if side else "" for side in sides]
-        return (self.title, *_compared(*trips), *_compared(*octets), *seconds)
+        return (*_compared(*trips), *_compared(*octets), *seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,17 @@ class Report:
 
     def as_table(self) -> Table:
         table = Table(title=self._title, title_justify="left")
-        for number, column in enumerate(COLUMNS):
-            table.add_column(column, justify="right" if number else "left")
+        table.add_column("operation", overflow="fold")
+        for side, unit in COLUMNS:
+            table.add_column(f"{side}\n{unit}", justify="right", no_wrap=True)
         for operation in self.operations:
-            table.add_row(*operation.cells)
+            table.add_row(operation.name, *operation.cells)
         return table
 
     def as_markdown(self) -> str:
-        lines = [f"### {self._title}", "", _row(COLUMNS), "|---|" + "---:|" * (len(COLUMNS) - 1)]
-        lines += [_row(operation.cells) for operation in self.operations]
+        header = ("operation", *(f"{side} {unit}".strip() for side, unit in COLUMNS))
+        lines = [f"### {self._title}", "", _row(header), "|---|" + "---:|" * len(COLUMNS)]
+        lines += [_row((operation.title, *operation.cells)) for operation in self.operations]
         lines += ["", *self.sentences(), ""]
         return "\n".join(lines)
 
@@ -95,7 +97,7 @@ class Report:
 
     @property
     def _title(self) -> str:
-        return f"gdb {self.gdb} on Linux {self.kernel}"
+        return f"gdb {self.gdb}, Linux {self.kernel}, nullmodem {self.nullmodem}"
 
 
 def compare(titles: dict[str, str], plain: dict[str, Measured], nullmodem: dict[str, Measured]) -> list[Operation]:

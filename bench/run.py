@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from report import Report, Times, compare
+from report import BAUD, Report, Times, compare
 from rich.console import Console
 from scenarios import OPERATIONS, SCENARIOS
 from sides import Plain, Session
@@ -104,7 +104,8 @@ def write(reports: list[Report], kernel: str, directory: Path) -> None:
 @click.option("--starts", default=5, show_default=True, help="How many starts to time; 0 for none.")
 @click.option("--results", type=click.Path(path_type=Path), default=HERE / "results", help="Where results are written.")
 def main(kernel_name: str, gdbs: tuple[str, ...], starts: int, results: Path) -> None:
-    console = Console(highlight=False)
+    # Where there is no terminal the table need not fit one.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     reports = []
     try:
         kernel = ensure_kernel(kernel_name)
@@ -122,6 +123,7 @@ def main(kernel_name: str, gdbs: tuple[str, ...], starts: int, results: Path) ->
         console.print(report.as_table())
         for sentence in report.sentences():
             console.print(sentence)
+    console.print(f"Seconds are those that a serial line of {BAUD} baud needs for the bytes.")
 
 
 if __name__ == "__main__":

@@ -34,8 +34,9 @@ def seconds_to_init(source: Path, kernel: str, gdb_path: str, runtime: Path) -> 
     began = time.monotonic()
     arguments = ["run", str(source), "--kernel", kernel, "--gdb", gdb_path, "--", "-nx"]
     program = pexpect.spawn(
-        PROGRAM[0], [*PROGRAM[1:], *arguments], env=environment(runtime), encoding="utf-8", timeout=PATIENCE
-    )
+        PROGRAM[0], [*PROGRAM[1:], *arguments], env=environment(runtime), encoding="utf-8", timeout=PATIENCE,
+        dimensions=(50, 400),
+    )  # fmt: skip
     try:
         program.expect(r"simple_init \(\) at")
         program.expect(r"\(gdb\) ")

@@ -44,7 +44,7 @@ class Costs:
     def table(self, *names: str) -> str:
         """What was measured, as text."""
         operations = compare({name: OPERATIONS[name] for name in names}, self.plain, self.nullmodem)
-        return "\n".join(" | ".join(operation.cells) for operation in operations)
+        return "\n".join(" | ".join((operation.title, *operation.cells)) for operation in operations)
 
 
 @pytest.fixture(scope="module", params=EVERY_KERNEL_ONE_GDB)
