@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CONFIG = "# Linux\nCONFIG_KGDB=y\n# CONFIG_SLOB is not set\n" + "".join(f"CONFIG_X{n}=m\n" for n in range(30))
-_VMLINUX = b"\x7fELF" + bytes(5000) + b"IKCFG_ST" + gzip.compress(_CONFIG.encode()) + b"IKCFG_ED" + bytes(5000)
+_VMLINUX = b"\x7fELF" + bytes(5000) + b"IKCFG_ST" + gzip.compress(_CONFIG.encode(), mtime=0) + b"IKCFG_ED" + bytes(5000)
 
 
 def by_tool(*command: str) -> Callable[[bytes], bytes]:
@@ -44,7 +44,7 @@ def bzimage(payload: bytes, *, length: int | None = None) -> bytes:
     ("content", "what"),
     [
         (_CONFIG.encode(), "configuration"),
-        (gzip.compress(_CONFIG.encode()), "gzipped configuration"),
+        (gzip.compress(_CONFIG.encode(), mtime=0), "gzipped configuration"),
         (_VMLINUX, "vmlinux with IKCONFIG"),
         (gzip.compress(_VMLINUX, mtime=0), "compressed image with IKCONFIG"),
         (_VMLINUX.replace(b"\x7fELF", b"MZ\0\0"), "vmlinux with IKCONFIG"),
@@ -105,7 +105,7 @@ def test_a_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (bzimage(b"whatever"), "compressed in an unknown way"),
         (bzimage(b"", length=0), "broken bzImage"),
         (bzimage(gzip.compress(_VMLINUX, mtime=0), length=1 << 30), "broken bzImage"),
-        (bzimage(gzip.compress(b"\x7fELF" + bytes(999))), "carries no kernel configuration"),
+        (bzimage(gzip.compress(b"\x7fELF" + bytes(999), mtime=0)), "carries no kernel configuration"),
         (b"\x7fELF" + bytes(100), "carries no kernel configuration"),
         (b"\x7fELF\0IKCFG_ST\x1f\x8b\x08broken", "holds no kernel configuration"),
         (b"", "holds no kernel configuration"),
