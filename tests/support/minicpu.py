@@ -241,7 +241,7 @@ class MiniCpus:
             case "pop":
                 registers["rbp"] = self._pop(registers)
             case _:
-                raise NotImplementedError(name)
+                raise AssertionError(f"the model has no instruction {name}")
 
     def _push(self, registers: dict[str, int], value: int) -> None:
         registers["rsp"] -= 8
