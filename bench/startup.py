@@ -111,7 +111,10 @@ def use(served: Served, gdb_path: str) -> None:
         gdb(f"target remote {served.remote}")
         gdb.send("continue")
         loading = subprocess.Popen(
-            [*PROGRAM, "load", "simple"], env=environment(served.runtime), stdout=subprocess.DEVNULL
+            [*PROGRAM, "load", "simple"],
+            env=environment(served.runtime),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # that gdb holds the target
         )
         said = gdb.wait()
         assert "simple_init () at" in said, said

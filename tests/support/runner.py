@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ class DirectLine:
 
     def __init__(self, fake: FakeKgdb) -> None:
         self._fake = fake
+        self._lock = threading.RLock()
         self._ready = os.eventfd(0, os.EFD_NONBLOCK)
         self._waiting = b""
 
@@ -73,13 +75,19 @@ class DirectLine:
         return self._ready
 
     def read(self, limit: int = 65536) -> bytes:
-        os.eventfd_read(self._ready)
-        data, self._waiting = self._waiting[:limit], self._waiting[limit:]
-        self._tell()
-        return data
+        with self._lock:
+            os.eventfd_read(self._ready)
+            data, self._waiting = self._waiting[:limit], self._waiting[limit:]
+            self._tell()
+            return data
 
     def write(self, data: bytes) -> None:
-        self.deliver(self._fake.receive(data))
+        self.poke(lambda: self._fake.receive(data))
+
+    def poke(self, produce: Callable[[], bytes]) -> None:
+        """Call ``produce`` while the fake is at rest, and let what it returns come from the stub. For any thread."""
+        with self._lock:
+            self.deliver(produce())
 
     def deliver(self, data: bytes) -> None:
         """Let ``data`` come from the stub."""
@@ -87,6 +95,11 @@ class DirectLine:
         self._waiting += data
         if quiet:
             self._tell()
+
+    @property
+    def pending(self) -> bool:
+        """Whether something has come and was not read."""
+        return bool(self._waiting)
 
     def send_break(self) -> None:
         raise AssertionError("a session breaks in from outside the wire")

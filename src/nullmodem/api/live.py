@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from nullmodem.errors import StateError, UsageError, WireTimeout
+from nullmodem.errors import NullmodemError, StateError, UsageError, WireTimeout
 from nullmodem.session.engine import Engine
 from nullmodem.session.model import Client, Lost, Module, Resume, Said, State, Stop, Stopped, Thread
 
@@ -83,13 +83,22 @@ class LiveSession:
             if not self._session.target.is_known:  # a break-in sent to a target that has stopped stops it once more
                 self._break_in()
             concurrent.futures.wait([future], timeout=BREAK_IN_PATIENCE)
-        future.result()
+        try:
+            future.result()
+        except NullmodemError:
+            self._engine.stop()
+            raise
         stop = self.stop
         assert stop is not None
         return stop
 
     def close(self, *, release: bool) -> None:
-        """End the session. ``release``: lift every breakpoint and let the target run first, breaking in if need be."""
+        """End the session. ``release``: lift every breakpoint and let the target run first, breaking in if need be.
+
+        Safe to call twice.
+        """
+        if self._engine.ended:
+            return
         if release and self.is_running:
             self.interrupt()
             self.wait_for_stop(10.0)
@@ -193,6 +202,10 @@ class LiveSession:
         """The client waits for the next stop no longer, but looks at this one: the target stays for it."""
         self._call(lambda: self._session.clients.look(client, stop))
 
+    def wait_on(self, client: str) -> None:
+        """The client could not look at a stop, because the target runs again: it waits for the next one."""
+        self._call(lambda: self._session.wait_on(client))
+
     def take(self, client: str) -> str:
         """Take the right to run the target; returns the name of who had it, or an empty string."""
         before = self._call(lambda: self._session.clients.take(client))
@@ -221,10 +234,13 @@ class LiveSession:
         """Let the target run, whoever holds it."""
         self._call(self._session.continue_target)
 
-    def interrupt(self) -> None:
-        """Have the target stop; returns when it was asked to, not when it has. Does nothing to one that is stopped."""
+    def interrupt(self, client: str = "") -> None:
+        """Have the target stop; returns when it was asked to, not when it has. Does nothing to one that is stopped.
+
+        What a ``client`` wanted is forgotten when it goes.
+        """
         with self._breaking:
-            if self._call(self._session.request_interrupt):
+            if self._call(lambda: self._session.request_interrupt(client)):
                 self._break_in()
 
     def wait_for_stop(self, timeout: float, *, after: int = 0) -> Stop:

@@ -20,6 +20,7 @@ class Barrier:
 
     def __init__(self) -> None:
         self._missing: set[str] = set()
+        self._asked_by = ""
         self.request: Resume | None = None
         self.up = False
 
@@ -36,11 +37,25 @@ class Barrier:
         self.request = None
         self.up = False
 
+    def waits_for(self, client: str) -> bool:
+        """Whether the client was told and has not answered."""
+        return client in self._missing
+
+    def join(self, client: str) -> None:
+        """One more has been told."""
+        self._missing.add(client)
+
+    def left(self, client: str) -> bool:
+        """A client is gone, and what it asked for with it. True when it was the last; the barrier is down then."""
+        if client == self._asked_by:
+            self.request = None
+        return self.answered(client, None)
+
     def answered(self, client: str, request: Resume | None) -> bool:
-        """A client asked to go on, or is gone. True when it was the last; the barrier is down then."""
+        """A client asked to go on. True when it was the last; the barrier is down then."""
         self._missing.discard(client)
         if request is not None:
-            self.request = request
+            self.request, self._asked_by = request, client
         if self.up and not self._missing:
             self.up = False
             return True

@@ -22,12 +22,21 @@ class BreakIns:
     when nobody wants it any more."""
 
     def __init__(self) -> None:
-        self.wanted = False
+        self._wanted_by: set[str] = set()
         self._under_way = 0
 
-    def want(self) -> None:
-        """Somebody wants the target stopped."""
-        self.wanted = True
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody wants the target stopped."""
+        return bool(self._wanted_by)
+
+    def want(self, who: str) -> None:
+        """Somebody wants the target stopped: a client, or empty for anybody else."""
+        self._wanted_by.add(who)
+
+    def forget(self, who: str) -> None:
+        """A client is gone, and wants nothing any more."""
+        self._wanted_by.discard(who)
 
     def sent(self) -> None:
         """The target is about to be broken into from outside."""
@@ -35,7 +44,7 @@ class BreakIns:
 
     def satisfied(self) -> None:
         """The target stands still for all to see."""
-        self.wanted = False
+        self._wanted_by.clear()
 
     def arrived(self) -> bool:
         """The kernel has stopped itself. Whether that was one of ours."""

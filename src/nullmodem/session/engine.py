@@ -49,6 +49,11 @@ class Engine:
         self._lost = False
         self._thread = threading.Thread(target=self._run, name="nullmodem-engine", daemon=True)
 
+    @property
+    def ended(self) -> bool:
+        """Whether it was told to stop, and takes no more commands."""
+        return self._stopping
+
     def start(self) -> None:
         self._thread.start()
 

@@ -13,6 +13,8 @@ from nullmodem.session.model import Module, ModuleProblem
 from nullmodem.symbols.finder import Mismatch, ModuleFinder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nullmodem.kernel.memory import Memory
     from nullmodem.kernel.modules import LoadedModule, ModuleReader
     from nullmodem.symbols.store import ModuleStore
@@ -42,6 +44,7 @@ class ModuleTable:
         self._breakpoints = breakpoints
         self._maps = LoadMaps(reader)
         self._modules: dict[int, Module] = {}
+        self._places_added = False
         self.generation = 0
 
     @property
@@ -107,8 +110,16 @@ class ModuleTable:
         self.generation += 1
         return module
 
+    def search(self, *places: Path) -> None:
+        """Look for files here too, from the next `refresh_files` on."""
+        self._finder.add(*places)
+        self._places_added = True
+
     def refresh_files(self, memory: Memory) -> None:
-        """Look again for the files of modules that have none: one may have been built or pushed since."""
+        """Look again for the files of modules that have none, if there are new places: one may be there now."""
+        if not self._places_added:
+            return
+        self._places_added = False
         for address, module in self._modules.items():
             if module.file is None:
                 found = self._with_file(memory, module.loaded)

@@ -6,8 +6,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import NullmodemError, RemoteProtocolError, StateError, WireClosed
-from nullmodem.rsp.replies import Exited
+from nullmodem.errors import NullmodemError, StateError, WireClosed
 from nullmodem.session.barrier import Barrier
 from nullmodem.session.break_in import BreakIns, show_interrupted
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
@@ -69,7 +68,6 @@ class Session:
         self._world: World | None = None
         self._barrier = Barrier()
         self._held: set[str] = set()
-        self._files_added = False
 
     # -- beginning and end ---------------------------------------------------------------------------------------
 
@@ -146,10 +144,9 @@ class Session:
     def require_stopped(self, doing: str) -> None:
         """Raises StateError unless the target stands still."""
         if not self.still:
-            msg = f"cannot {doing}: the target is {self.state.value}"
-            running = self.state is State.RUNNING
-            hint = "Interrupt it first (Ctrl-C in gdb, or `nullmodem interrupt`)." if running else ""
-            raise StateError(msg, state=self.state.value, hint=hint)
+            interrupt = "Interrupt it first (Ctrl-C in gdb, or `nullmodem interrupt`)."
+            hint = interrupt if self.state is State.RUNNING else ""
+            raise StateError(f"cannot {doing}: the target is {self.state.value}", state=self.state.value, hint=hint)
 
     # -- breakpoints ---------------------------------------------------------------------------------------------
 
@@ -173,6 +170,10 @@ class Session:
         self.clients.look(client_id, stop)
         self.clients.get(client_id).seen_modules = self.world.modules.generation
 
+    def wait_on(self, client_id: str) -> None:
+        """A client could not be shown a stop, because another had the target run on: it waits for the next one."""
+        self.clients.get(client_id).waiting = self.state is State.RUNNING
+
     def resume(self, client_id: str, request: Resume) -> Resumption:
         """A client wants the target to go on.
 
@@ -185,13 +186,7 @@ class Session:
         client = self.clients.get(client_id)
         after = self._stops
         if self._barrier.up:
-            holds = self.clients.holder in (None, client)
-            if holds and not self._runs_elsewhere:
-                require_own(request, self.target.thread)
-            client.waiting = True
-            if self._barrier.answered(client_id, request if holds else None):
-                self._set_out(self._after_barrier)
-            return Resumption(Answer.WAIT, after)
+            return self._answer_barrier(client, request)
         if self.state is State.RUNNING:
             client.waiting = True
             return Resumption(Answer.WAIT, after)
@@ -217,6 +212,20 @@ class Session:
             raise
         return Resumption(Answer.WAIT, after)
 
+    def _answer_barrier(self, client: Attached, request: Resume) -> Resumption:
+        after = self._stops
+        if client.follows_modules and client.seen_modules != self.world.modules.generation:
+            self._barrier.join(client.id)  # it was not waiting when the others were told
+            client.seen_stop, client.seen_modules = after, self.world.modules.generation
+            return Resumption(Answer.MODULES, after, self._make_stop(StopReason.MODULE_LOAD, 0))
+        holds = self.clients.holder in (None, client)
+        if holds and not self._runs_elsewhere:
+            require_own(request, self.target.thread)
+        client.waiting = True
+        if self._barrier.answered(client.id, request if holds else None):
+            self._set_out(self._after_barrier)
+        return Resumption(Answer.WAIT, after)
+
     def _set_out(self, go: Callable[[], None]) -> None:
         """Set the target going. Where that fails with the target at rest and nobody told of it, it is shown."""
         try:
@@ -237,12 +246,13 @@ class Session:
             return
         self.table.forget_owner(client_id)
         self.watches.forget_owner(client_id)
-        if self._barrier.up:
-            if self._barrier.answered(client_id, None):
-                self._set_out(self._after_barrier)
-            return
+        self.break_ins.forget(client_id)
         if self.state is State.RUNNING and not self.clients.attached:
             self.runner.forget()  # a step that ended now would leave the target standing for nobody
+        if self._barrier.up:
+            if self._barrier.left(client_id):
+                self._set_out(self._after_barrier)
+            return
         if self.state is not State.STOPPED or not all(client.waiting for client in self.clients.attached):
             return
         if vanished and self.policy is Policy.HOLD and not self.clients.attached:
@@ -271,14 +281,8 @@ class Session:
 
     def search(self, *places: Path) -> None:
         """Look for modules' files here too, those of loaded modules that have none included."""
-        self.files.finder.add(*places)
-        self._files_added = True
+        self.world.modules.search(*places)
         if self.still:
-            self._find_files()
-
-    def _find_files(self) -> None:
-        if self._files_added:
-            self._files_added = False
             self.world.modules.refresh_files(self.target)
 
     def say(self, text: str) -> None:
@@ -286,13 +290,15 @@ class Session:
 
     # -- interrupting --------------------------------------------------------------------------------------------
 
-    def request_interrupt(self) -> bool:
-        """Somebody wants the target stopped. True if it must be broken into from outside."""
+    def request_interrupt(self, client_id: str = "") -> bool:
+        """Somebody, perhaps a client, wants the target stopped. True if it must be broken into from outside."""
         if self.state is not State.RUNNING:
             return False
-        self.break_ins.want()
-        if self._barrier.up:
+        if self._barrier.up:  # it stands already, and whoever is still to answer has a stop to be shown first
+            self._barrier.lower()
+            self.on_visible(StopReason.INTERRUPT, SIGINT)
             return False
+        self.break_ins.want(client_id)
         self.break_ins.sent()
         return True
 
@@ -301,16 +307,9 @@ class Session:
     def on_wire(self) -> None:
         """Bytes have arrived."""
         reply = self.stub.take_stop()
-        if reply is None:
-            return
-        if isinstance(reply, Exited):
-            msg = "the target reboots"
-            raise WireClosed(msg)
-        if reply.thread is None:
-            msg = "the stub reported a stop without a thread"
-            raise RemoteProtocolError(msg)
-        self.world.threads.new_stop()
-        self.runner.arrived(reply)
+        if reply is not None:
+            self.world.threads.new_stop()
+            self.runner.arrived(reply)
 
     def patience(self) -> float | None:
         return self.stub.patience()
@@ -372,6 +371,8 @@ class Session:
 
     def _after_barrier(self) -> None:
         """Everybody knows the modules: go on as the client that may run the target asked."""
+        if self.runner.stop_if_wanted():
+            return
         request = self._barrier.request
         if request is None or (self._runs_elsewhere and request.kind is not ResumeKind.CONTINUE):
             self.runner.go_on()
@@ -387,7 +388,7 @@ class Session:
 
     def on_visible(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> None:
         self.break_ins.satisfied()
-        self._find_files()
+        self.world.modules.refresh_files(self.target)
         self.state = State.STOPPED
         self._stops += 1
         self.stop = self._make_stop(reason, signal, watched=watched, module=module)

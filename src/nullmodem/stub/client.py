@@ -156,10 +156,11 @@ class KgdbStub:
         self._connection.timeout()
         self._flush()
 
-    def take_stop(self) -> replies.StopReply | replies.Exited | None:
-        """What a running target has sent since the last call: a stop, its end, or None. Never blocks.
+    def take_stop(self) -> replies.StopReply | None:
+        """The stop a running target has reported since the last call, with its thread; or None. Never blocks.
 
-        Call it when ``fileno()`` is readable. Raises StubError when the stub would not let it run; it stands still.
+        Call it when ``fileno()`` is readable. Raises WireClosed when the target says that it reboots, and StubError
+        when the stub would not let it run; it stands still then.
         """
         self._receive()
         while self._running and self._pending:
@@ -170,10 +171,16 @@ class KgdbStub:
                 msg = f"the stub would not run the target: {payload.decode('ascii', 'replace')}"
                 raise StubError(msg, errno=refused.code)
             parsed = replies.parse_stop_reply(payload)
-            if isinstance(parsed, replies.StopReply | replies.Exited):
+            if isinstance(parsed, replies.Exited):
+                msg = "the target reboots"
+                raise WireClosed(msg)
+            if isinstance(parsed, replies.StopReply):
                 self._running = False
                 self._note_stop()
                 self.meter.round_trip()
+                if parsed.thread is None:
+                    msg = "the stub reported a stop without a thread"
+                    raise RemoteProtocolError(msg)
                 return parsed
         return None
 

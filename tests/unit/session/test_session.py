@@ -37,6 +37,8 @@ class Modules:
     def event(self, _state: object, _address: int) -> None:
         self.generation += 1
 
+    def refresh_files(self, _memory: object) -> None: ...
+
 
 class Met(Session):
     """One that has met its target. ``hit`` stops that by a trap nothing explains, as a debug register does."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nullmodem.errors import NullmodemError, RemoteProtocolError, WireClosed, WireTimeout
-from nullmodem.rsp.replies import Exited, StopReply
+from nullmodem.rsp.replies import StopReply
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.stub.client import KgdbStub, Patience
 from nullmodem.stub.x86_64 import X86_64
@@ -57,7 +57,18 @@ def test_a_reboot_is_the_end() -> None:
         stub.halt_reason()
         stub.resume()
         line.deliver(fake.reboot())
-        assert stub.take_stop() == Exited(0)
+        with pytest.raises(WireClosed, match="reboots"):
+            stub.take_stop()
+
+
+def test_a_stop_without_a_thread_is_nonsense() -> None:
+    line = ScriptedLine(lambda _payload: None)
+    stub = KgdbStub(line, X86_64, patience=SOON)
+    stub.resume()
+    line.deliver(b"$S05#b8")
+    with pytest.raises(RemoteProtocolError, match="without a thread"):
+        stub.take_stop()
+    assert stub.is_stopped
 
 
 def test_console_text_goes_to_whoever_listens() -> None:

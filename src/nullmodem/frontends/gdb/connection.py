@@ -8,9 +8,11 @@ and may send nothing but an interrupt. So a connection is either answering reque
 from __future__ import annotations
 
 import contextlib
+import logging
 import select
 import socket
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import NullmodemError, RemoteProtocolError, StateError
@@ -19,7 +21,7 @@ from nullmodem.rsp.framing import Interrupt
 from nullmodem.rsp.replies import ConsoleOutput, Terminated
 from nullmodem.rsp.requests import parse_request
 from nullmodem.rsp.server import ServerConnection
-from nullmodem.session.model import Event, Lost, ModulesChanged, Said, Stopped
+from nullmodem.session.model import Event, Lost, ModulesChanged, Said, State, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 READ_SIZE = 1 << 16
 SIGKILL = 9
+MOST_UNSAID = 1000
+"""Lines kept for a gdb that is at its prompt; the oldest go first."""
+_log = logging.getLogger(__name__)
 
 
 class GdbConnection:
@@ -48,7 +53,7 @@ class GdbConnection:
         self._events = live.subscribe()
         self._handlers = Handlers(live, self._protocol.start_no_ack, self._console, extra_commands)
         self._waiting_after: int | None = None
-        self._unsaid: list[str] = []
+        self._unsaid: deque[str] = deque(maxlen=MOST_UNSAID)
         self._thread = threading.Thread(target=self._run, name="nullmodem-gdb", daemon=True)
 
     def start(self) -> None:
@@ -111,18 +116,20 @@ class GdbConnection:
             return self._handlers.handle(parse_request(payload))
         except NullmodemError as error:
             return self._handlers.failed(error)
+        except Exception as error:  # a mistake of ours, which must not look to gdb like a dead line
+            _log.exception("a request of gdb failed: %r", payload[:80])
+            return self._handlers.failed(NullmodemError(f"nullmodem failed: {error!r}"))
 
     def _interrupt(self) -> None:
         """Ctrl-C. A gdb that waits while the target stands still, because another holds it, gets the stop there is."""
         try:
             stop = self._live.stop
-            if self._waiting_after is not None and self._live.is_stopped and stop is not None:
-                if self._show(Stopped(stop)):
-                    self._handlers.come_back(stop)
+            if self._waiting_after is not None and self._live.state is State.STOPPED and stop is not None:
+                self._show(Stopped(stop))
             else:
-                self._live.interrupt()
+                self._handlers.interrupt()
         except NullmodemError as error:
-            self._console(f"{error}\n")
+            self._tell(str(error))
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -130,9 +137,7 @@ class GdbConnection:
         """False when there is nothing left to debug."""
         match event:
             case Said(text):
-                self._unsaid.append(text + "\n")
-                if self._waiting_after is not None:
-                    self._say_unsaid()
+                self._tell(text)
             case Lost(reason):
                 if self._waiting_after is not None:
                     self._console(f"the target is lost: {reason}\n")
@@ -147,22 +152,27 @@ class GdbConnection:
                 pass
         return True
 
-    def _show(self, event: Stopped | ModulesChanged) -> bool:
-        """Whether gdb was told; else it waits on."""
+    def _show(self, event: Stopped | ModulesChanged) -> None:
         self._waiting_after = None
         try:
-            reply = self._handlers.stop_reply(event.stop, library=isinstance(event, ModulesChanged))
+            reply = self._handlers.show(event.stop, library=isinstance(event, ModulesChanged))
         except StateError:
             # Another client has let the target run in the meantime: there will be a next stop.
             self._waiting_after = event.stop.number
-            return False
+            self._handlers.wait_on()
+            return
         self._send(reply)
-        return True
 
     # -- sending -------------------------------------------------------------------------------------------------
 
     def _console(self, text: str) -> None:
         self._send(ConsoleOutput(text.encode()).encode())
+
+    def _tell(self, text: str) -> None:
+        """Say a line as soon as gdb listens, which it does only while it waits."""
+        self._unsaid.append(text + "\n")
+        if self._waiting_after is not None:
+            self._say_unsaid()
 
     def _say_unsaid(self) -> None:
         for text in self._unsaid:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import BreakpointRefused, MemoryFault, NullmodemError, StateError
+from nullmodem.errors import BreakpointRefused, MemoryFault, NullmodemError, StateError, UsageError
 from nullmodem.frontends.gdb.documents import Documents
 from nullmodem.frontends.gdb.monitor import Monitor, MonitorCommand
 from nullmodem.rsp import replies, requests
@@ -92,8 +92,8 @@ class Handlers:
             requests.WriteRegisters: self._write_registers,
             requests.ReadRegister: self._read_register,
             requests.WriteRegister: self._write_register,
-            requests.ReadMemory: lambda r: encode_hex(self._live.read_memory(r.address, _bounded(r.length))),
-            requests.ReadBinary: lambda r: b"b" + self._live.read_memory(r.address, _bounded(r.length)),
+            requests.ReadMemory: lambda r: encode_hex(self._read(r)),
+            requests.ReadBinary: lambda r: b"b" + self._read(r),
             requests.WriteMemory: self._write_memory,
             requests.WriteBinary: self._write_memory,
             requests.InsertBreakpoint: self._insert,
@@ -109,10 +109,10 @@ class Handlers:
             requests.Attached: lambda _request: b"1",
             requests.VContQuery: lambda _request: b"vCont;c;C;s;S;r",
             requests.VCont: self._vcont,
-            requests.Continue: lambda _request: self._resume(Resume()),
-            requests.ContinueWithSignal: lambda r: self._resume(Resume(deliver=self._delivers(r.signal))),
-            requests.Step: lambda _request: self._resume(Resume(ResumeKind.STEP)),
-            requests.StepWithSignal: lambda _request: self._resume(Resume(ResumeKind.STEP)),
+            requests.Continue: lambda r: self._from_here(r, Resume()),
+            requests.ContinueWithSignal: lambda r: self._from_here(r, Resume(deliver=self._delivers(r.signal))),
+            requests.Step: lambda r: self._from_here(r, Resume(ResumeKind.STEP)),
+            requests.StepWithSignal: lambda r: self._from_here(r, Resume(ResumeKind.STEP)),
             requests.Detach: self._detach,
             requests.Kill: self._kill,
             requests.Monitor: self._monitor_command,
@@ -162,15 +162,27 @@ class Handlers:
         """The first real question: gdb wants the target stopped from here on."""
         if self._client is None:
             self._client = self._live.attach("gdb", follows_modules=True)
-        self._live.interrupt()  # one that stands still for clients to learn of a module must stop for good
+        self.interrupt()  # one that stands still for clients to learn of a module must stop for good
         stop = self._live.wait_for_stop(BREAK_IN_SECONDS)
         self._live.acknowledge(self._client, stop.number)
         self._thread = None
         return self.stop_reply(stop, attaching=True)
 
-    def come_back(self, stop: Stop) -> None:
-        """gdb waited while the target stood still, and looks at it now."""
-        self._live.look(self._attached, stop.number)
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self._live.interrupt(self._client or "")
+
+    def show(self, stop: Stop, *, library: bool) -> bytes:
+        """A stop for a gdb that waits for one. Raises StateError when the target runs again."""
+        reply = self.stop_reply(stop, library=library)
+        if self._client is not None:
+            self._live.look(self._client, stop.number)
+        return reply
+
+    def wait_on(self) -> None:
+        """gdb goes on waiting."""
+        if self._client is not None:
+            self._live.wait_on(self._client)
 
     def _detach(self, _request: requests.Detach) -> bytes:
         if self._client is not None:
@@ -229,16 +241,24 @@ class Handlers:
         return replies.OK
 
     def _write_registers(self, request: requests.WriteRegisters) -> bytes:
-        wanted = self._live.arch.parse(request.data[: self._live.arch.g_length])
-        changed = wanted.changed_from(self._live.registers(self._thread))
-        self._change({register.name: wanted[register.name] for register in changed})
+        self._change(self._live.arch.parse(request.data[: self._live.arch.g_length]).as_dict())
         return replies.OK
 
     def _change(self, values: dict[str, int]) -> None:
         if self._thread not in (None, self._present_stop().thread):
             msg = "only the registers of the thread that stopped can be changed"
             raise StateError(msg, state=self._live.state.value)
-        self._live.set_registers(self._attached, values)
+        # What stays as it is may be written even where it could not be changed: gdb puts back all registers after an
+        # inferior call that was refused, and must not stop half-way.
+        present = self._live.registers(self._thread)
+        changed = {name: value for name, value in values.items() if present[name] != value}
+        if changed:
+            self._live.set_registers(self._attached, changed)
+
+    def _read(self, request: requests.ReadMemory | requests.ReadBinary) -> bytes:
+        if request.length > PACKET_SIZE // 2:  # gdb never asks for more than the packet it was promised holds
+            raise MemoryFault(request.address, request.length)
+        return self._live.read_memory(request.address, request.length)
 
     def _write_memory(self, request: requests.WriteMemory | requests.WriteBinary) -> bytes:
         if request.data:  # gdb probes with an empty write
@@ -292,6 +312,9 @@ class Handlers:
 
     def _vcont(self, request: requests.VCont) -> Result:
         """gdb names the thread to step first and what the others do after; in all-stop mode one action counts."""
+        if any(action.kind == "t" for action in request.actions):
+            msg = "one thread cannot be stopped by itself"
+            raise UsageError(msg)
         for action in request.actions:
             thread = None if action.thread in (ANY_THREAD, ALL_THREADS) else action.thread
             if action.kind in ("s", "S"):
@@ -302,6 +325,17 @@ class Handlers:
                 return self._resume(Resume(ResumeKind.RANGE, action.start, action.end, thread))
         deliver = any(a.kind == "C" and self._delivers(a.signal or 0) for a in request.actions)
         return self._resume(Resume(deliver=deliver))
+
+    def _from_here(
+        self,
+        request: requests.Continue | requests.ContinueWithSignal | requests.Step | requests.StepWithSignal,
+        resume: Resume,
+    ) -> Result:
+        """gdb sets the pc instead of giving an address; one that was taken for granted would lead anywhere."""
+        if request.address is not None:
+            msg = "the target goes on from where it stands; set the pc to have it go on elsewhere"
+            raise UsageError(msg)
+        return self._resume(resume)
 
     def _delivers(self, signal: int) -> bool:
         """Whether gdb hands back the very fault that stopped the kernel."""
@@ -330,10 +364,3 @@ class Handlers:
         if text:
             self._console(text)
         return replies.OK
-
-
-def _bounded(length: int) -> int:
-    """gdb never asks for more than the packet it was promised holds; somebody else might."""
-    if length > PACKET_SIZE // 2:
-        raise MemoryFault(0, length)
-    return length
