@@ -45,11 +45,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Medians of several starts, in seconds, and the session's memory, in MB."""
+    """Medians of several starts, in seconds, and the most memory a session needed, in MB.
+
+    ``own_start`` is wall time, ``own_processor`` the processor's, which other work on the machine does not change.
+    """
 
     starts: int
     to_init: float
     own_start: float
+    own_processor: float
     boot: float
     memory: float
 
@@ -91,7 +95,7 @@ class Report:
             yield (
                 f"From `nullmodem run` to gdb's prompt in the module's init: {times.to_init:.1f} s "
                 f"(median of {times.starts}), of which the machine's boot is {times.boot:.1f} s "
-                f"and nullmodem's own start {times.own_start:.1f} s. "
+                f"and nullmodem's own start {times.own_start:.1f} s ({times.own_processor:.1f} s of the processor). "
                 f"The session's process needed {times.memory:.0f} MB at most."
             )
 

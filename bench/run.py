@@ -64,15 +64,16 @@ def time_starts(kernel: Kernel, gdb: str, starts: int, work: Path) -> Times:
         source = shutil.copytree(EXAMPLE, work / f"start{number}" / "simple")
         to_init.append(seconds_to_init(source, kernel.name, gdb, work))
     module = build_module(source, kernel, work / "build").ko
-    own, boot, memory = [], [], []
+    own, processor, boot, memory = [], [], [], []
     for _ in range(starts):
         with serving(module, kernel.name, work) as served:
             own.append(served.own_seconds)
+            processor.append(served.processor_seconds)
             boot.append(served.boot_seconds)
             use(served, gdb)
             memory.append(served.memory("VmHWM"))
     median = statistics.median
-    return Times(starts, median(to_init[1:]), median(own), median(boot), max(memory))
+    return Times(starts, median(to_init[1:]), median(own), median(processor), median(boot), max(memory))
 
 
 def measure(kernel: Kernel, gdb: str, starts: int, module: BuiltModule, work: Path, console: Console) -> Report:
