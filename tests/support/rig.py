@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole session on a kernel of a few hundred bytes behind a fake stub, with gdb's end of a connection in the test."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nullmodem.api.live import LiveSession
+from nullmodem.frontends.gdb.connection import GdbConnection
+from nullmodem.rsp.framing import Ack, Decoder, Frame, Nack, Packet, encode_packet
+from nullmodem.rsp.replies import ConsoleOutput, StopEvent, StopReply, parse_stop_reply
+from nullmodem.session.events import EventBus
+from nullmodem.session.model import Policy, State
+from nullmodem.session.session import Session
+from nullmodem.session.world import Files
+from nullmodem.stub.client import KgdbStub
+from nullmodem.stub.x86_64 import X86_64
+from nullmodem.symbols.finder import ModuleFinder
+from nullmodem.symbols.module_file import ModuleFile
+from nullmodem.symbols.store import ModuleStore
+from nullmodem.testing.fakemachine import Cpu, Machine, Region, Stop, Task
+from nullmodem.testing.fakestub import FakeKgdb
+from nullmodem.testing.memory import FakeMemory
+from support.fakekernel import SLIDE, FakeKernel, Loaded
+from support.runner import PATIENCE, DirectLine, assert_harmless
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nullmodem.session.events import Subscription
+
+STACK = 0xFFFF_C900_0000_0000
+PATIENCE_SECONDS = 5.0
+PID = 201
+PAGE = 4096
+
+
+class MachineMemory(FakeMemory):
+    """The memory of a fake machine, in whole pages, as `FakeKernel` fills it."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__({})
+        self.machine = machine
+
+    def adopt(self, other: FakeMemory, text: range) -> None:
+        """Take over what another memory holds; where ``text`` is, it is code."""
+        pages: dict[int, bytearray] = {}
+        for start, content in other._regions.items():
+            for at, byte in enumerate(content, start):
+                pages.setdefault(at & -PAGE, bytearray(PAGE))[at % PAGE] = byte
+        for start, page in sorted(pages.items()):
+            self.add(start, page)
+            self.machine.memory[start].executable = start in text
+
+    def add(self, address: int, content: bytes) -> None:
+        region = Region(bytearray(content.ljust(-(-len(content) // PAGE) * PAGE, b"\0")), writable=True)
+        self.machine.memory[address] = region
+        self._regions[address] = region.data
+
+
+@dataclass
+class Arrival:
+    """A processor comes to ``address`` with ``registers``: what it does there when nobody stops it is left out."""
+
+    address: int
+    registers: dict[str, int] = field(default_factory=dict)
+    cpu: int = 0
+
+
+class Story:
+    """`Execution` for a fake stub: what the processors come to, in order; one step is one byte forward."""
+
+    def __init__(self) -> None:
+        self.to_come: list[Arrival] = []
+        self.steps = 0
+
+    def __call__(self, machine: Machine, stepping: bool) -> Stop | None:
+        """Go on until a breakpoint is met."""
+        if stepping:
+            self.steps += 1
+            machine.cpus[0].registers["rip"] += 1
+            return Stop()
+        while self.to_come:
+            arrival = self.to_come.pop(0)
+            registers = machine.cpus[arrival.cpu].registers
+            registers.update(arrival.registers, rip=arrival.address)
+            if arrival.address in machine.software:
+                registers["rip"] += 1
+                return Stop(cpu=arrival.cpu)
+            if arrival.address in machine.hardware:
+                return Stop(cpu=arrival.cpu)
+        return None
+
+
+class Gdb:
+    """gdb's side of a connection, one packet at a time."""
+
+    def __init__(self, live: LiveSession) -> None:
+        self.socket, theirs = socket.socketpair()
+        self.socket.settimeout(PATIENCE_SECONDS)
+        self.ended = threading.Event()
+        self.connection = GdbConnection(live, theirs, lambda _connection: self.ended.set())
+        self.console = b""
+        self._decoder = Decoder(max_payload=1 << 20)
+        self._frames: list[Frame] = []
+        self.connection.start()
+
+    def send(self, payload: bytes) -> None:
+        """A packet, well framed."""
+        self.socket.sendall(encode_packet(payload))
+
+    def raw(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def frame(self) -> Frame:
+        """The next thing that comes."""
+        while not self._frames:
+            try:
+                data = self.socket.recv(1 << 16)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                raise EOFError
+            self._frames = self._decoder.feed(data)
+        return self._frames.pop(0)
+
+    def packet(self) -> bytes:
+        """The next packet, acknowledged; console output is kept apart."""
+        while True:
+            frame = self.frame()
+            if not isinstance(frame, Packet):
+                assert isinstance(frame, Ack | Nack), frame
+                continue
+            if not self._is_console(frame.payload):
+                self.socket.sendall(b"+")
+                return frame.payload
+
+    def ask(self, payload: bytes) -> bytes:
+        """A request and its answer."""
+        self.send(payload)
+        return self.packet()
+
+    def stop(self) -> StopReply:
+        """The next stop."""
+        event: StopEvent = parse_stop_reply(self.packet())
+        assert isinstance(event, StopReply)
+        return event
+
+    def attach(self) -> StopReply:
+        """What gdb does first, as far as it matters."""
+        self.ask(b"qSupported:multiprocess+;error-message+;swbreak+;hwbreak+")
+        self.send(b"?")
+        return self.stop()
+
+    def nothing_comes(self) -> bool:
+        """Whether there is neither a stop nor an answer, once the session has done all it was asked."""
+        while select.select([self.socket], [], [], 0.05)[0]:
+            self._frames += self._decoder.feed(self.socket.recv(1 << 16))
+        frames, self._frames = self._frames, []
+        for frame in frames:
+            if isinstance(frame, Packet) and not self._is_console(frame.payload):
+                self._frames.append(frame)
+        return not self._frames
+
+    def _is_console(self, payload: bytes) -> bool:
+        """Whether that was console output; it is kept, and acknowledged as everything is."""
+        if not payload.startswith(b"O") or payload == b"OK":
+            return False
+        output = parse_stop_reply(payload)
+        assert isinstance(output, ConsoleOutput)
+        self.console += output.data
+        self.socket.sendall(b"+")
+        return True
+
+    def vanish(self) -> None:
+        """The end of a gdb that is killed."""
+        self.socket.close()
+        assert self.ended.wait(PATIENCE_SECONDS)
+
+    def close(self) -> None:
+        self.socket.close()
+        self.connection.close()
+
+
+class Rig:
+    """Kernel, machine, session and gdbs."""
+
+    def __init__(self, kernel: FakeKernel, directory: Path, policy: Policy) -> None:
+        self.kernel = kernel
+        self.machine = Machine(cpus=2)
+        self.memory = MachineMemory(self.machine)
+        text = kernel.vmlinux.text.shifted(SLIDE)
+        self.memory.adopt(kernel.memory(), range(text.start, text.end))
+        self.machine.memory[STACK] = Region(bytearray(0x4000), writable=True)
+        self.machine.tasks = {PID: Task("insmod"), 1: Task("init"), 2: Task("kthreadd")}
+        registers = {"rip": self.break_pc, "rsp": STACK + 0x2000, "eflags": 0x246, "cs": 0x10, "ss": 0x18}
+        self.machine.cpus[0] = Cpu(PID, registers)
+        self.machine.cpus[1] = Cpu(0, {"rip": self.kernel.symbol("do_init_module"), "rsp": STACK + 0x3000})
+        self.story = Story()
+        self.fake = FakeKgdb(self.machine, self.story)
+        self.line = DirectLine(self.fake)
+        self.modules = directory / "built"
+        self.modules.mkdir()
+        files = Files(
+            kernel.vmlinux, kernel.path, kernel.types, ModuleFinder([self.modules]), ModuleStore(directory / "store")
+        )
+        self.session = Session(
+            KgdbStub(self.line, X86_64, patience=PATIENCE), files, EventBus(), ahead=128, policy=policy
+        )
+        self.live = LiveSession(self.session, self.break_in)
+        self.events = self.live.subscribe()
+        self.gdbs: list[Gdb] = []
+
+    @property
+    def break_pc(self) -> int:
+        """Behind the trap with which the kernel enters the debugger by itself."""
+        return self.kernel.symbol("kgdb_breakpoint") + 1
+
+    def break_in(self) -> None:
+        """As BREAK and g: the machine stops if it runs."""
+
+        def stop() -> bytes:
+            if self.fake.running:
+                self.machine.cpus[0].registers["rip"] = self.break_pc
+            return self.fake.stop()
+
+        self.line.poke(stop)
+
+    def happen(self, *arrivals: Arrival) -> None:
+        """While the target runs: its processors come to these places."""
+
+        def go() -> bytes:
+            assert self.fake.running
+            self.story.to_come += arrivals
+            stop = self.story(self.machine, False)  # noqa: FBT003
+            return self.fake.stop(stop) if stop is not None else b""
+
+        self.line.poke(go)
+
+    def gdb(self) -> Gdb:
+        """One more gdb."""
+        gdb = Gdb(self.live)
+        self.gdbs.append(gdb)
+        return gdb
+
+    def load(self, path: Path) -> Loaded:
+        """Put a module into the machine's memory, and its file where it is found; nobody is told."""
+        file = ModuleFile.open(path)
+        before = set(self.machine.memory)
+        with contextlib.suppress(FileExistsError):
+            (self.modules / path.name).symlink_to(path)
+        loaded = self.kernel.load(self.memory, file)
+        for name in ("text", "init_text"):
+            start = loaded.regions[name][0]
+            if start not in before:
+                self.machine.memory[start].executable = True
+        return loaded
+
+    def module_loads(self, loaded: Loaded) -> Arrival:
+        """The kernel's loader is about to run the module's init."""
+        return Arrival(self.hook("do_init_module"), {"rdi": loaded.address})
+
+    def module_event(self, loaded: Loaded, state: int) -> Arrival:
+        """The kernel tells of a module's new state: 0 live, 2 going."""
+        return Arrival(self.hook("module_event"), {"rdi": 0, "rsi": state, "rdx": loaded.address})
+
+    def hook(self, function: str) -> int:
+        """Where the session listens in a function of the kernel."""
+        hooks = self.session.world.hooks.values()
+        return next(hook.address for hook in hooks if hook.point.value == function)
+
+    def until(self, state: State) -> None:
+        """Wait until the session is in this state."""
+        while self.live.state is not state:
+            assert select.select([self.events.fileno()], [], [], PATIENCE_SECONDS)[0], self.live.state
+            self.events.get()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the session has dealt with all that was asked and all that came."""
+        self.live.status()
+        while self.line.pending:
+            self.live.status()
+
+    def close(self) -> None:
+        for gdb in self.gdbs:
+            gdb.close()
+        self.live.close(release=False)
+        self.line.close()
+
+
+def next_event(subscription: Subscription, kind: type) -> object:
+    """The next event of this kind."""
+    while True:
+        event = subscription.get()
+        if isinstance(event, kind):
+            return event
+        if event is None:
+            assert select.select([subscription.fileno()], [], [], PATIENCE_SECONDS)[0]
+
+
+@contextlib.contextmanager
+def rig_on(kernel: FakeKernel, directory: Path, *, policy: Policy = Policy.RELEASE) -> Iterator[Rig]:
+    """A session that has taken its target over, which runs; the wire is judged at the end."""
+    rig = Rig(kernel, directory, policy)
+    try:
+        rig.live.start(PATIENCE_SECONDS)
+        rig.live.go()
+        yield rig
+    finally:
+        rig.close()
+    assert_harmless(rig.fake)
