@@ -182,7 +182,13 @@ class LiveSession:
 
     def search(self, *places: Path) -> None:
         """Look for modules' files here too, before everywhere else: .ko files or directories of them."""
-        self._call(lambda: self._session.search(*places))
+        self._call(lambda: self._search(places))
+
+    def _search(self, places: tuple[Path, ...]) -> None:
+        modules = self._session.world.modules
+        modules.search(*places)
+        if self._session.still:
+            modules.refresh_files(self._session.target)
 
     # -- clients -------------------------------------------------------------------------------------------------
 

@@ -68,20 +68,27 @@ def place(arch: Arch, memory: Memory, point: HookPoint, function: int, twins: It
     instructions = arch.instructions
     arguments = frozenset(arch.arguments[: point.arguments])
     zeros = arch.parse(bytes(arch.g_length)).replace({arch.pc: function})
-    offset = 0
+    entry = offset = 0
     while offset < WINDOW // 2:
         here, address = code[offset:], function + offset
-        if instructions.skip(here, zeros.replace({arch.pc: address})) is not None:
+        length = instructions.instruction_length(here, address)
+        skipped = instructions.skip(here, zeros.replace({arch.pc: address}))
+        if instructions.may_be_patched(here, address):
+            # The kernel writes calls of its tracer to the very beginning of a function, and would not expect ours.
+            if offset > entry or skipped != {arch.pc: address + length}:
+                break
+            entry = offset + length
+        elif skipped is not None:
             return Hook(point, address, here)
-        if instructions.returns(here, address):
-            twin = _find_twin(memory, code[: offset + instructions.instruction_length(here, address)], twins)
+        elif instructions.returns(here, address):
+            twin = _find_twin(memory, code[entry : offset + length], (candidate + entry for candidate in twins))
             if twin is not None:
-                return Hook(point, function, code, twin)
+                return Hook(point, function + entry, code[entry:], twin)
             break
-        if not instructions.keeps(here, arguments):
+        elif not instructions.keeps(here, arguments):
             break
-        offset += instructions.instruction_length(here, address)
-    return Hook(point, function, code)
+        offset += length
+    return Hook(point, function + entry, code[entry:])
 
 
 def _find_twin(memory: Memory, body: bytes, candidates: Iterable[int]) -> int | None:

@@ -38,7 +38,6 @@ from nullmodem.session.world import Files, World, meet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from nullmodem.session.events import EventBus
     from nullmodem.session.hooks import Hook
@@ -279,12 +278,6 @@ class Session:
         """Stop visibly when the module is about to run its init, before any client's breakpoint in it."""
         self._held.add(name.replace("-", "_"))
 
-    def search(self, *places: Path) -> None:
-        """Look for modules' files here too, those of loaded modules that have none included."""
-        self.world.modules.search(*places)
-        if self.still:
-            self.world.modules.refresh_files(self.target)
-
     def say(self, text: str) -> None:
         self.bus.publish(Said(text))
 
@@ -355,6 +348,7 @@ class Session:
         self.target.code.clear()
         before = self.world.modules.generation
         module = take_in(self.world, self.target, self.stub.arch, hook, self.say)
+        self.watches.keep_only(self.table.wanted)
         if module is not None and module.name in self._held:
             self._held.discard(module.name)
             self.on_visible(StopReason.MODULE_LOAD, SIGTRAP, module=module.name)

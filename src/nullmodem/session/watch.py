@@ -16,6 +16,8 @@ from nullmodem.session.cache import PAGE
 from nullmodem.session.model import Access, Watched
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.stub.arch import Arch
 
@@ -71,6 +73,10 @@ class Watches:
         """A client is gone, and so is what it watched."""
         for wanted in list(self._set):
             self.removed(owner, wanted)
+
+    def keep_only(self, wanted: Set[Breakpoint]) -> None:
+        """Memory was freed: what nobody wants any more of the stub is not watched any more."""
+        self._set = {watch: who for watch, who in self._set.items() if not wanted.isdisjoint(self.pieces(watch))}
 
     def remember(self, target: StoppedTarget) -> None:
         """The target is about to run: note what is watched, where it was not noted at the stop."""

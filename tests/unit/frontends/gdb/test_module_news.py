@@ -234,3 +234,21 @@ def test_a_load_that_nobody_waits_for_stops_nothing(rig: Rig, module_path: Path)
     rig.settle()
     assert rig.fake.running
     assert [module.name for module in rig.live.modules()] == ["fake_mod"]
+
+
+def test_a_variable_of_a_module_that_has_gone_is_watched_no_longer(rig: Rig, module_path: Path) -> None:
+    gdb = rig.gdb()
+    gdb.attach()
+    go(rig, gdb)
+    loaded = rig.load(module_path)
+    rig.happen(rig.module_loads(loaded))
+    gdb.stop()
+    data = loaded.sections[".data"]
+    assert gdb.ask(b"Z2,%x,4" % data) == b"OK"
+    go(rig, gdb)
+    rig.happen(rig.module_event(loaded, GOING))
+    assert gdb.stop().library
+    rig.memory.write(data, b"else")  # what is there now belongs to somebody else
+    gdb.send(b"vCont;s:%x;c" % PID)
+    stop = gdb.stop()
+    assert stop.watch is None
