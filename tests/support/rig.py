@@ -30,7 +30,7 @@ from support.fakekernel import SLIDE, FakeKernel, Loaded
 from support.runner import PATIENCE, DirectLine, assert_harmless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from nullmodem.session.events import Subscription
@@ -74,14 +74,19 @@ class Arrival:
 
 
 class Story:
-    """`Execution` for a fake stub: what the processors come to, in order; one step is one byte forward."""
+    """`Execution` for a fake stub: what the processors come to, in order; one step is one byte forward.
+
+    ``meanwhile`` is called whenever the target runs.
+    """
 
     def __init__(self) -> None:
         self.to_come: list[Arrival] = []
         self.steps = 0
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def __call__(self, machine: Machine, stepping: bool) -> Stop | None:
         """Go on until a breakpoint is met."""
+        self.meanwhile()
         if stepping:
             self.steps += 1
             machine.cpus[0].registers["rip"] += 1
