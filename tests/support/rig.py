@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from nullmodem.symbols.store import ModuleStore
 from nullmodem.testing.fakemachine import Cpu, Machine, Region, Stop, Task
 from nullmodem.testing.fakestub import FakeKgdb
 from nullmodem.testing.memory import FakeMemory
+from nullmodem.waiting import wait_readable
 from support.fakekernel import SLIDE, FakeKernel, Loaded
 from support.runner import PATIENCE, DirectLine, assert_harmless
 
@@ -165,7 +165,7 @@ class Gdb:
 
     def nothing_comes(self) -> bool:
         """Whether there is neither a stop nor an answer, once the session has done all it was asked."""
-        while select.select([self.socket], [], [], 0.05)[0]:
+        while wait_readable([self.socket], 0.05):
             self._frames += self._decoder.feed(self.socket.recv(1 << 16))
         frames, self._frames = self._frames, []
         for frame in frames:
@@ -283,7 +283,7 @@ class Rig:
     def until(self, state: State) -> None:
         """Wait until the session is in this state."""
         while self.live.state is not state:
-            assert select.select([self.events.fileno()], [], [], PATIENCE_SECONDS)[0], self.live.state
+            assert wait_readable([self.events], PATIENCE_SECONDS), self.live.state
             self.events.get()
         self.settle()
 
@@ -297,6 +297,7 @@ class Rig:
         for gdb in self.gdbs:
             gdb.close()
         self.live.close(release=False)
+        self.events.close()
         self.line.close()
 
 
@@ -307,7 +308,7 @@ def next_event(subscription: Subscription, kind: type) -> object:
         if isinstance(event, kind):
             return event
         if event is None:
-            assert select.select([subscription.fileno()], [], [], PATIENCE_SECONDS)[0]
+            assert wait_readable([subscription], PATIENCE_SECONDS)
 
 
 @contextlib.contextmanager

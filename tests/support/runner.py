@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from nullmodem.session.stopped import StoppedTarget
 from nullmodem.stub.client import KgdbStub, Patience
 from nullmodem.stub.x86_64 import X86_64
 from nullmodem.testing.fakestub import FakeKgdb
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,6 +70,11 @@ class DirectLine:
         self._lock = threading.RLock()
         self._ready = os.eventfd(0, os.EFD_NONBLOCK)
         self._waiting = b""
+        self._muted = False
+
+    def mute(self) -> None:
+        """Swallow everything that is sent from here on."""
+        self._muted = True
 
     def fileno(self) -> int:
         return self._ready
@@ -82,7 +87,8 @@ class DirectLine:
             return data
 
     def write(self, data: bytes) -> None:
-        self.poke(lambda: self._fake.receive(data))
+        if not self._muted:
+            self.poke(lambda: self._fake.receive(data))
 
     def poke(self, produce: Callable[[], bytes]) -> None:
         """Call ``produce`` while the fake is at rest, and let what it returns come from the stub. For any thread."""
@@ -187,7 +193,7 @@ class Track:
     def until(self, before: int) -> tuple[StopReason, int] | None:
         """Serve the wire until the owner has been shown more than ``before`` stops, or the target stands or runs."""
         while len(self.owner.seen) == before:
-            if not self.running or not select.select([self.stub.fileno()], [], [], 0)[0]:
+            if not self.running or not wait_readable([self.stub], 0):
                 return None
             reply = self.stub.take_stop()
             if reply is not None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import select
 import threading
 import time
 from dataclasses import dataclass
@@ -12,17 +11,15 @@ from typing import TYPE_CHECKING
 
 from nullmodem.errors import NullmodemError, TargetLost
 from nullmodem.session.model import Lost, Stopped
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
     from nullmodem.api.live import LiveSession
     from nullmodem.session.model import Stop
     from nullmodem.targets.target import ExecResult
-
-    class HasFileno(Protocol):
-        def fileno(self) -> int: ...
+    from nullmodem.waiting import HasFileno
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class RunningCommand:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready, _, _ = select.select(sources, [], [], remaining)
+            ready = wait_readable(sources, remaining)
             if self._reader in ready:
                 return Outcome(result=self.result())
             if not ready or until in ready:

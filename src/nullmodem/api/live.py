@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import select
 import threading
 import time
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from nullmodem.errors import NullmodemError, StateError, UsageError, WireTimeout
 from nullmodem.session.engine import Engine
 from nullmodem.session.model import Client, Lost, Module, Resume, Said, State, Stop, Stopped, Thread
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -274,7 +274,7 @@ class LiveSession:
             while not self.is_running:
                 remaining = deadline - time.monotonic()
                 self._require_target()
-                if remaining <= 0 or not select.select([subscription.fileno()], [], [], remaining)[0]:
+                if remaining <= 0 or not wait_readable([subscription], remaining):
                     msg = f"the target was not resumed within {timeout:.0f} s"
                     raise WireTimeout(msg)
                 subscription.get()
@@ -297,7 +297,7 @@ class LiveSession:
                     raise StateError(msg, state=State.LOST.value)
                 case None:
                     remaining = deadline - time.monotonic()
-                    if remaining <= 0 or not select.select([subscription], [], [], remaining)[0]:
+                    if remaining <= 0 or not wait_readable([subscription], remaining):
                         msg = f"the target did not stop within {timeout:.0f} s"
                         raise WireTimeout(msg)
                 case _:

@@ -150,7 +150,8 @@ class Session:
     # -- breakpoints ---------------------------------------------------------------------------------------------
 
     def insert(self, client: str, breakpoint_: Breakpoint) -> None:
-        """Raises BreakpointRefused with the reason; StateError while the target runs."""
+        """Raises BreakpointRefused with the reason; StateError while the target runs; LeaseError for who has gone."""
+        self.clients.get(client)  # a breakpoint of a client that has gone would never be lifted
         self.require_stopped("set a breakpoint")
         insert(self.world, self.table, self.watches, client, breakpoint_)
 

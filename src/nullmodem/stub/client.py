@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from nullmodem.rsp import replies, requests
 from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, StrayPacket, Text
 from nullmodem.rsp.hexadecimal import parse_hex
 from nullmodem.rsp.threads import ALL_THREADS, parse_thread_id
+from nullmodem.waiting import wait_readable
 from nullmodem.wire.meter import Meter
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ class KgdbStub:
         deadline = self._clock() + patience
         while not self._pending:
             remaining = deadline - self._clock()
-            if remaining <= 0 or not select.select([self._stream.fileno()], [], [], remaining)[0]:
+            if remaining <= 0 or not wait_readable([self._stream], remaining):
                 self._on_timeout(request, patience, again=again)
                 deadline = self._clock() + patience
             self._receive()
@@ -370,7 +370,7 @@ class KgdbStub:
         raise WireTimeout(msg, hint="The target may have reset, or another program may be using the line.")
 
     def _receive(self) -> None:
-        if not select.select([self._stream.fileno()], [], [], 0)[0]:
+        if not wait_readable([self._stream], 0):
             return
         data = self._stream.read()
         if not data:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -131,6 +132,8 @@ class ElfFile:
         self.section_table, self.segment_table = shoff, phoff
         self.sections = self._read_sections(shoff, shentsize, shnum, shstrndx)
         self.segments = self._read_segments(phoff, phentsize, phnum)
+        # A kernel's file stays open as long as its session, and is let go with it when nobody says so before.
+        self._close = weakref.finalize(self, os.close, fd)
 
     @classmethod
     def open(cls, path: Path) -> ElfFile:
@@ -148,9 +151,8 @@ class ElfFile:
 
     def close(self) -> None:
         """Close the file; harmless when already closed."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._close()
+        self._fd = -1
 
     def __enter__(self) -> ElfFile:
         return self

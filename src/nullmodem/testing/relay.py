@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 import threading
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from nullmodem.frontends.gdb.server import listen_unix
 from nullmodem.rsp.framing import Decoder, Packet
+from nullmodem.waiting import wait_readable
 from nullmodem.wire.meter import Meter
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Relay:
         sources: list[int | socket.socket] = [self._kernel, peer]
         if timeout is None:
             sources.append(self._wake)
-        ready, _, _ = select.select(sources, [], [], timeout)
+        ready = wait_readable(sources, timeout)
         if self._kernel in ready:
             self._pass_back(self._kernel.recv(_READ_SIZE))
         if peer in ready:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import select
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from nullmodem.frontends.cli.hosting import Host, Plan, hosting
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
 from nullmodem.kbuild.source import DEFAULT_VERSION
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -158,7 +158,7 @@ def _serve(host: Host) -> None:
     try:
         host.machine.on_lost(host.ending.ask)
         click.echo(f"file {host.machine.live.vmlinux}\ntarget remote {host.remote}")
-        select.select([host.ending], [], [])
+        wait_readable([host.ending])
     except KeyboardInterrupt:
         return
     host.machine.require_alive()

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 import termios
 import tty
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import NoSessionError, SessionError
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class Terminal:
         """True when the escape key ended it, false when the other side did."""
         sources: list[int | socket.socket] = [self._source, connection]
         while True:
-            ready, _, _ = select.select(sources, [], [])
+            ready = wait_readable(sources)
             if self._source in ready:
                 typed = os.read(self._source, _CHUNK)
                 before, escape, _after = typed.partition(ESCAPE) if self.is_interactive else (typed, b"", b"")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import socket
 import threading
 from collections import deque
@@ -22,6 +21,7 @@ from nullmodem.rsp.replies import ConsoleOutput, Terminated
 from nullmodem.rsp.requests import parse_request
 from nullmodem.rsp.server import ServerConnection
 from nullmodem.session.model import Event, Lost, ModulesChanged, Said, State, Stopped
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ class GdbConnection:
             self._on_end(self)
 
     def _turn(self) -> bool:
-        ready, _, _ = select.select([self._socket.fileno(), self._events.fileno()], [], [])
+        ready = wait_readable([self._socket.fileno(), self._events.fileno()])
         if self._events.fileno() in ready:
             while (event := self._events.get()) is not None:
                 if not self._take_event(event):

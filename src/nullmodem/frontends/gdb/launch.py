@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import select
 import shutil
 import signal
 import subprocess
@@ -14,13 +13,16 @@ import sys
 import termios
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import UsageError
 from nullmodem.kbuild import cache_root
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from nullmodem.waiting import HasFileno
 
 OLDEST: Final = (10, 1)
 """The first with `with`, which sets something for one command only. Tested are 13.1 and 18.1."""
@@ -29,10 +31,6 @@ _INDEX_CACHE: Final = (13, 1)
 _VERSION: Final = re.compile(r"^GNU gdb .*?(\d+)\.(\d+)\S*$", re.MULTILINE)
 _VERSION_SECONDS: Final = 30.0  # the first start of a gdb with Python in it can take seconds on a loaded machine
 _END_SECONDS: Final = 5.0
-
-
-class HasFileno(Protocol):
-    def fileno(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +163,7 @@ def run_in_foreground(command: Sequence[str], until: HasFileno | None = None) ->
             ended = os.pidfd_open(child.pid)
             sources: list[int | HasFileno] = [ended] if until is None else [ended, until]
             try:
-                select.select(sources, [], [])
+                wait_readable(sources)
             finally:
                 os.close(ended)
         finally:
