@@ -5,12 +5,15 @@ or a ``WireTimeout`` for a request that acts; nothing is done twice; nothing har
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from fuzz.line import Fault, FaultyLine, NeverEndsError
+from fuzz.line import Exchanger, NeverEndsError
 from nullmodem.errors import WireTimeout
 from nullmodem.testing.fakemachine import Cpu, Machine, Region, Task, Trace
 from nullmodem.testing.fakestub import FakeKgdb
+from nullmodem.testing.line import ModelledLine, Strike, clean
 
 TEXT, DATA = 0xFFFFFFFF81000000, 0xFFFFFFFF82000000
 ASKING = frozenset(b"?gpmqHT")
@@ -37,15 +40,18 @@ SESSION = [
 ]
 
 
-def insert(extra: bytes) -> Fault:
+Change = Callable[[bytes], bytes]  # what becomes of one byte
+
+
+def insert(extra: bytes) -> Change:
     return lambda byte: extra + byte
 
 
-def flip(bit: int) -> Fault:
+def flip(bit: int) -> Change:
     return lambda byte: bytes((byte[0] ^ 1 << bit,))
 
 
-FAULTS: dict[str, Fault] = {
+FAULTS: dict[str, Change] = {
     "lost": lambda byte: b"",
     "doubled": lambda byte: byte * 2,
     **{f"bit {bit} flipped": flip(bit) for bit in range(8)},
@@ -63,7 +69,11 @@ def a_fake() -> FakeKgdb:
     return FakeKgdb(machine, Trace([TEXT, TEXT + 4, TEXT + 7, TEXT + 9, TEXT + 12]))
 
 
-def run(line: FaultyLine) -> list[bytes | None]:
+def session(outward: Strike | None = None, inward: Strike | None = None) -> Exchanger:
+    return Exchanger(ModelledLine(a_fake(), outward=outward or clean, inward=inward or clean))
+
+
+def run(line: Exchanger) -> list[bytes | None]:
     """The answers of the session, None for a request that was given up; it ends at the first of these."""
     answers: list[bytes | None] = []
     for payload in SESSION:
@@ -78,39 +88,40 @@ def run(line: FaultyLine) -> list[bytes | None]:
     return answers
 
 
-CLEAN_LINE = FaultyLine(a_fake())
+CLEAN_LINE = session()
 CLEAN = run(CLEAN_LINE)
 
 
 def test_the_session_without_faults_does_what_it_should() -> None:
     assert CLEAN_LINE.deadlines == 0
     assert None not in CLEAN
-    assert CLEAN_LINE.fake.requests == SESSION
-    assert CLEAN_LINE.fake.machine.violations == []
+    assert CLEAN_LINE.line.fake.requests == SESSION
+    assert CLEAN_LINE.line.fake.machine.violations == []
     assert CLEAN[SESSION.index(b"mffffffff82000000,8")] == b"beef6162" + b"00" * 4
 
 
-def strike(place: int, fault: Fault, *, outward: bool) -> tuple[bool, bool]:
+def strike(place: int, fault: Change, *, outward: bool) -> tuple[bool, bool]:
     """Run the session with one fault and check everything.
 
     Return whether the checksum noticed the fault on its way out, and whether a request was given up. A checksum is a
     sum of 8 bits: it does not notice a NUL, nor one fault in 256 of another kind. Then the stub acts on what
     nobody sent, and no client can know.
     """
-    line = FaultyLine(a_fake(), **{"out_fault" if outward else "in_fault": (place, fault)})
+    exchanger = session(**{"outward" if outward else "inward": Strike(place, fault)})
+    fake = exchanger.line.fake
     try:
-        answers = run(line)
+        answers = run(exchanger)
     except NeverEndsError:
         answers = []
-    done = line.fake.requests
+    done = fake.requests
     if not set(done) <= set(SESSION):
         assert outward
         return False, False
     assert answers, "it did not end"
     given_up = answers[-1] is None
     assert answers[: len(answers) - given_up] == CLEAN[: len(answers) - given_up]
-    assert line.fake.machine.violations == []
-    assert len(line.fake.typed) < 64
+    assert fake.machine.violations == []
+    assert len(fake.typed) < 64
     for payload in set(SESSION):
         if payload[0] not in ASKING:
             assert done.count(payload) <= SESSION.count(payload), f"{payload!r} was carried out too often"
@@ -119,7 +130,7 @@ def strike(place: int, fault: Fault, *, outward: bool) -> tuple[bool, bool]:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_no_fault_on_its_way_out_harms(name: str) -> None:
-    results = [strike(place, FAULTS[name], outward=True) for place in range(CLEAN_LINE.out_count)]
+    results = [strike(place, FAULTS[name], outward=True) for place in range(CLEAN_LINE.line.sent)]
     unnoticed = [noticed for noticed, _ in results].count(False)
     if name != NUL_BEFORE:
         assert unnoticed <= 2
@@ -127,5 +138,5 @@ def test_no_fault_on_its_way_out_harms(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_no_fault_on_its_way_in_harms(name: str) -> None:
-    results = [strike(place, FAULTS[name], outward=False) for place in range(CLEAN_LINE.in_count)]
+    results = [strike(place, FAULTS[name], outward=False) for place in range(CLEAN_LINE.line.arrived)]
     assert not any(given_up for _, given_up in results), "the stub keeps its reply until it is acknowledged"

@@ -9,8 +9,9 @@ What the kernel's stub does (kernel/debug/gdbstub.c ``get_packet``, ``put_packet
    on; ``$`` makes it say ``-`` and forget both its packet and the one that began; any other byte makes it send its
    packet again. So a lost or damaged reply is asked for with ``-``, which repeats the reply and not the deed, and our
    ``+`` may wait for the next request and travel in front of it.
-3. A request that was met with silence is sent again only if doing it twice is the same as doing it once. ``c`` ``s``
-   ``C`` ``S`` ``D`` ``k`` ``R`` ``M`` ``X`` ``G`` ``P`` ``Z`` ``z`` and everything not known to be harmless are not.
+3. A request that was met with silence is sent again if doing it twice is the same as doing it once. Another one, if a
+   ``-`` was met with silence too: a stub that had acted on it would be in the ack slot of its reply and repeat that.
+   ``c`` ``s`` ``C`` ``S`` and what has no reply (``k``) leave no such trace: never again by themselves.
 4. A reply may come twice: after our ``-``, after a byte of noise in the ack slot, after a request sent twice. The same
    packet as the last one, before the stub has acknowledged the request we wait for, is that; it is dropped. Should it
    have been an answer whose ``+`` was lost, the next ``timeout`` asks for it again and takes it.
@@ -43,6 +44,8 @@ _RESUMING = (b"c", b"s", b"C", b"S", b"vCont;")
 _SILENT = (b"k", b"3", b"C15")
 # The stub acts on these only after its reply was acknowledged.
 _ACK_AT_ONCE = (b"D", b"R")
+# Acted on by kgdb before it replies, so that its reply, which it keeps until it is acknowledged, is the trace of it.
+_TRACED = (b"M", b"X", b"G", b"P", b"Z", b"z", b"D", *_NOT_REPEATABLE)
 _STOPS = frozenset(b"TSWX")
 # Answered with hex data. A # that noise puts behind the $ of data that begins with 00 makes a well-formed empty packet,
 # so an empty answer to one of these is asked for once more before it is believed.
@@ -116,6 +119,7 @@ class ClientConnection:
         self._tail = b""  # of the text since the target runs
         self._last: bytes | None = None  # the last packet taken; None when a late answer could be anything
         self._ghosts = 0  # copies of earlier requests that the stub may still answer
+        self._stop_due = False  # one of them sets the target running: what it is answered with is nobody's repetition
 
     @property
     def outstanding(self) -> bytes | None:
@@ -198,7 +202,8 @@ class ClientConnection:
         repeatable = _is_repeatable(request)
         if not self._poked and not request.startswith(_RESUMING + _SILENT):
             poke = poke or self._acknowledged or not repeatable
-        if self._timeouts > self._tries or not (poke or repeatable):
+        untaken = self._poked and not self._acknowledged and request.startswith(_TRACED)
+        if self._timeouts > self._tries or not (poke or repeatable or untaken):
             raise self._give_up_with_error(request)
         if poke:
             self._out += _NACK
@@ -211,6 +216,7 @@ class ClientConnection:
         """Wait no longer for the outstanding request. An answer that still comes is not mistaken for another's."""
         if self._outstanding is not None:
             self._ghosts = self._copies
+            self._stop_due = self._outstanding.startswith(_RESUMING)
             self._last = None
             self._outstanding = None
             self._acknowledged = False
@@ -295,6 +301,7 @@ class ClientConnection:
             self._acknowledged = False
         elif _is_stop(payload) and not request.startswith((*_RESUMING, b"?", b"v")):
             # It crossed our request, whose $ the stub has taken for its ack already: it will say - and be asked again.
+            self._ghosts, self._stop_due = max(0, self._ghosts - self._stop_due), False
             events.append(StrayPacket(payload))
         elif not payload and not self._doubted and request.startswith(_HEX_DATA):
             self._doubted = True
@@ -318,7 +325,7 @@ class ClientConnection:
         if payload == self._last:
             return self._ghosts > 0 or not self._acknowledged
         late = self._ghosts > 0 and self._last is None
-        return late and not (_is_stop(payload) and request.startswith(_RESUMING))
+        return late and not (_is_stop(payload) and (self._stop_due or request.startswith(_RESUMING)))
 
     def _close(self, last: bytes | None) -> None:
         self._last = last

@@ -310,6 +310,7 @@ class Session:
 
     def on_overdue(self) -> None:
         self.stub.overdue()
+        self.on_wire()  # what was asked for may be here
 
     def on_leaving(self) -> None:
         """The runner is about to set the target going."""

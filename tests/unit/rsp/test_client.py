@@ -15,10 +15,17 @@ NEVER_REPEATED = [
     b"s",
     b"C09",
     b"S05",
-    b"D",
     b"k",
     b"R0",
     b"3",
+    b"vCont;c",
+    b"vKill;1",
+    b"QStartNoAckMode",
+    b"!",
+]
+# Acting, and leaving a reply in the stub's ack slot that a - brings out.
+TRACED = [
+    b"D",
     b"M0,1:00",
     b"X0,1:a",
     b"G00",
@@ -27,10 +34,6 @@ NEVER_REPEATED = [
     b"z0,10,1",
     b"qRcmd,6869",
     b"qsThreadInfo",
-    b"vCont;c",
-    b"vKill;1",
-    b"QStartNoAckMode",
-    b"!",
 ]
 REPEATED = [b"?", b"g", b"p10", b"m0,4", b"x0,4", b"Hg1", b"T1", b"qC", b"qfThreadInfo", b"qThreadExtraInfo,1"]
 
@@ -69,7 +72,7 @@ def test_there_is_one_request_at_a_time_and_none_is_empty() -> None:
         ClientConnection().request(b"")
 
 
-@pytest.mark.parametrize("payload", [*NEVER_REPEATED, *REPEATED])
+@pytest.mark.parametrize("payload", [*NEVER_REPEATED, *TRACED, *REPEATED])
 def test_a_rejected_request_is_sent_again_whatever_it_asks_for(payload: bytes) -> None:
     client = asked(payload)
     assert client.receive(b"-") == [Resend()]
@@ -92,6 +95,28 @@ def test_silence_never_repeats_a_request_that_acts(payload: bytes) -> None:
     assert set(client.data_to_send()) <= set(b"-")
     assert "sent 1 times, the stub did not acknowledge it" in str(caught.value)
     assert client.outstanding is None
+
+
+@pytest.mark.parametrize("payload", TRACED)
+def test_silence_even_to_a_nack_shows_that_a_request_was_not_acted_on(payload: bytes) -> None:
+    client = asked(payload, tries=4)
+    assert client.timeout() == []
+    assert client.data_to_send() == b"-"
+    for _ in range(3):
+        assert client.timeout() == [Resend()]
+        assert client.data_to_send() == encode_packet(payload)
+    with pytest.raises(WireTimeout, match="sent 4 times, the stub did not acknowledge it"):
+        client.timeout()
+
+
+@pytest.mark.parametrize("payload", TRACED)
+def test_a_request_that_was_acted_on_is_not_sent_again(payload: bytes) -> None:
+    client = asked(payload)
+    client.receive(b"+")
+    events: list[ClientEvent] = []
+    with pytest.raises(WireTimeout, match="sent 1 times, the stub took it"):
+        pass_deadlines(client, events)
+    assert Resend() not in events
 
 
 @pytest.mark.parametrize("payload", REPEATED)

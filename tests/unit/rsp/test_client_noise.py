@@ -129,7 +129,7 @@ def test_the_answer_to_a_second_copy_is_not_taken_for_the_next_requests() -> Non
 
 
 def test_the_late_answer_to_a_request_given_up_is_not_taken_for_the_next_requests() -> None:
-    client = asked(b"Z0,10,1")
+    client = asked(b"R0")
     given_up(client)
     client.request(b"m0,1")
     client.data_to_send()

@@ -141,6 +141,8 @@ def test_a_running_target_owes_an_ack_and_then_nothing() -> None:
     assert silent.patience() == SOON.seconds(0)
     with pytest.raises(WireTimeout):
         silent.overdue()
+    assert silent.patience() is None
+    assert not silent.is_stopped
 
 
 class Mute(ScriptedLine):
@@ -220,10 +222,11 @@ def test_whatever_the_stub_answers_is_an_answer_or_one_of_our_errors(answer: byt
         lambda s: s.halt_reason(),
         lambda s: s.insert(SOFTWARE, TEXT, 1),
     ):
-        stub = stub_with(answer, Patience(answer=0.0))
+        line = ScriptedLine(lambda _payload: answer)
+        stub = KgdbStub(line, X86_64, patience=Patience(answer=0.0))
         with contextlib.suppress(NullmodemError):
             ask(stub)
-        stub._stream.deliver(noise)
+        line.deliver(noise)
         stub.take_stop()
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import pytest
 
-from nullmodem.errors import LocalProtocolError, MemoryFault, StubError
+from nullmodem.errors import LocalProtocolError, MemoryFault, StubError, WireTimeout
 from nullmodem.rsp.replies import StopReply
 from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.stub.client import KgdbStub
 from nullmodem.stub.x86_64 import X86_64
 from nullmodem.testing.fakemachine import Cpu, Machine, Region, Stop, Task
-from support.runner import stub_on
+from nullmodem.testing.fakestub import FakeKgdb
+from nullmodem.testing.line import ModelledLine
+from support.runner import PATIENCE, stub_on
 
 TEXT, DATA = 0xFFFF_FFFF_8100_0000, 0xFFFF_FFFF_8200_0000
 SOFTWARE = BreakpointKind.SOFTWARE
@@ -212,3 +215,65 @@ def test_what_travels_is_counted() -> None:
         assert first.bytes_in == len("+$00010203#xx")
         stub.read_memory(TEXT, 4)
         assert (stub.meter.cost - first).bytes_out == first.bytes_out + 1  # with the ack of the reply before
+
+
+def standing(drop: int) -> tuple[KgdbStub, ModelledLine]:
+    """A stub that was asked ``?``, on a line that will lose the first ``drop`` dollars from here on."""
+    lost = 0
+
+    def lose(_place: int, data: bytes) -> bytes:
+        nonlocal lost
+        if b"$c" in data and lost < drop:
+            lost += 1
+            return data.replace(b"$c", b"c")
+        return data
+
+    line = ModelledLine(FakeKgdb(a_machine()))
+    stub = KgdbStub(line, X86_64, patience=PATIENCE, clock=line.clock, wait=line.wait)
+    stub.halt_reason()
+    line.outward = lose
+    return stub, line
+
+
+def test_a_target_that_did_not_take_the_resume_is_asked_and_resumed_again() -> None:
+    stub, line = standing(drop=1)
+    stub.resume()
+    assert line.fake.requests == [b"?", b"Hg0"]
+    stub.overdue()
+    assert line.fake.requests == [b"?", b"Hg0", b"qC", b"c"]
+    assert stub.take_stop() is None
+    assert stub.patience() is None
+
+
+def test_a_target_that_never_takes_the_resume_is_shown_to_stand_still() -> None:
+    stub, _line = standing(drop=100)
+    stub.resume()
+    stub.overdue()
+    stub.overdue()
+    with pytest.raises(WireTimeout, match="did not acknowledge"):
+        stub.overdue()
+    assert stub.is_stopped
+
+
+def test_a_target_that_took_the_resume_and_stopped_while_it_was_asked_is_not_resumed_again() -> None:
+    stub, line = standing(drop=0)
+    line.inward = lambda _place, data: data.replace(b"+", b"")
+    stub.resume()
+    line.inward = lambda _place, data: data
+    line.outward = lambda _place, data: (line.poke(line.fake.stop), data)[1]
+    assert stub.patience() is not None
+    stub.overdue()
+    assert stub.take_stop() is not None
+    assert line.fake.requests.count(b"c") == 1
+
+
+def test_a_reply_that_noise_cut_short_with_a_good_checksum_is_asked_for_again() -> None:
+    """A ``#`` before two digits that happen to be the sum of what stands before it."""
+    line = ModelledLine(FakeKgdb(a_machine()))
+    stub = KgdbStub(line, X86_64, patience=PATIENCE, clock=line.clock, wait=line.wait)
+    assert sum(b"0809") & 0xFF == 0xD1
+    line.fake.machine.memory[TEXT].data[8:12] = b"\x08\x09\xd1\x0b"
+    answers = iter([lambda data: data.replace(b"$0809d1", b"$0809#d1"), lambda data: data])
+    line.inward = lambda _place, data: next(answers)(data) if b"$" in data else data
+    assert stub.read_memory(TEXT + 8, 4) == b"\x08\x09\xd1\x0b"
+    assert line.fake.requests == [b"mffffffff81000008,4"] * 2

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One request and its answer, and the one request that is answered by the next stop, with a deadline for everything.
+
+What sets the target running is sent again only after the target has shown that it did not take it: one that stands
+still answers a question, one that runs does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import LocalProtocolError, StubError, WireClosed, WireTimeout
+from nullmodem.rsp import replies, requests
+from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, StrayPacket, Text
+from nullmodem.waiting import wait_readable
+from nullmodem.wire.meter import Meter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nullmodem.wire.streams import ByteStream
+
+_STOPS = (b"T", b"S", b"W", b"X")
+_SETTING_OUT = 3
+"""How often one resume is sent, when the target shows that it did not take it."""
+_log = logging.getLogger("nullmodem.wire")
+"""Every packet, at level DEBUG."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for the stub, in seconds, as a function of what travels.
+
+    ``answer`` is what a stopped kernel may take to answer anything at all; each byte both ways adds ten bits at
+    ``baud``. None for a line that has no rate, such as a socket.
+    """
+
+    answer: float = 10.0
+    baud: int | None = None
+
+    def seconds(self, characters: int) -> float:
+        return self.answer + (characters * 10 / self.baud if self.baud else 0.0)
+
+
+class Exchange:
+    """The line to one stub, used by one thread. ``running``: the target was set running and has not stopped.
+
+    Arguments as for `KgdbStub`.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        *,
+        meter: Meter | None = None,
+        patience: Patience | None = None,
+        on_text: Callable[[bytes], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[ByteStream, float], bool] | None = None,
+    ) -> None:
+        self.meter = meter or Meter()
+        self.running = False
+        self._stream = stream
+        self._patience = patience or Patience()
+        self._on_text = on_text or (lambda _text: None)
+        self._clock = clock
+        self._wait = wait or (lambda stream, seconds: bool(wait_readable([stream], seconds)))
+        self._connection = ClientConnection()
+        self._pending: list[bytes] = []
+        self._resuming = b""
+        self._set_out = 0  # how often it was sent
+        self._in_doubt = False  # whether it was taken: stops are looked out for while a question is asked
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    # -- a target that stands still ------------------------------------------------------------------------------
+
+    def ask(self, request: requests.Request, *, characters: int, timeout: float | None = None) -> bytes:
+        """One request, one reply. ``characters``: what travels both ways, about. Raises StubError for ``Enn``."""
+        if self.running:
+            msg = f"{type(request).__name__} was to be sent to a target that runs"
+            raise LocalProtocolError(msg)
+        self._send(request.encode())
+        patience = self._patience.seconds(characters) if timeout is None else timeout
+        reply = self._await_reply(request, patience, again=timeout is None)
+        self.meter.round_trip()
+        error = replies.ErrorReply.parse(reply)
+        if error is not None:
+            msg = f"the stub answered {reply.decode('ascii', 'replace')} to {type(request).__name__}"
+            raise StubError(msg, errno=error.code)
+        return reply
+
+    # -- a target that runs --------------------------------------------------------------------------------------
+
+    def run(self, payload: bytes) -> None:
+        """Send what sets the target running."""
+        self._resuming, self._set_out = payload, 1
+        self._send(payload)
+        self.running = True
+
+    def take(self) -> bytes | None:
+        """The next packet a running target has sent, or None. Never blocks. Raises WireClosed."""
+        self._receive()
+        return self._pending.pop(0) if self.running and self._pending else None
+
+    def patience(self) -> float | None:
+        """Seconds to wait for the running target before `overdue` is called; None while nothing is owed.
+
+        Only two things are: the acknowledgement of what set it running, and the rest of a packet that has begun.
+        """
+        owed = self._connection.outstanding is not None and not self._connection.acknowledged
+        return self._patience.seconds(64) if self.running and (owed or self._connection.partial) else None
+
+    def overdue(self) -> None:
+        """What was owed did not come: ask for it again, and find out whether the target runs at all.
+
+        Raises:
+            WireTimeout: it gives no sign at all, and is taken to run; or it stands still, and does not take what would
+                set it running.
+        """
+        try:
+            self._connection.timeout()
+        except WireTimeout:
+            if not self._stands_still():
+                raise
+            if self._pending:  # it ran, and has stopped
+                return
+            if self._set_out == _SETTING_OUT:
+                self.running = False
+                raise
+            self._set_out += 1
+            self._send(self._resuming)
+        self._flush()
+
+    def _stands_still(self) -> bool:
+        """Whether the target answers. One that runs and stops meanwhile does, but its stop is kept."""
+        self.running, self._in_doubt = False, True
+        try:
+            self.ask(requests.CurrentThread(), characters=32)
+        except (WireTimeout, StubError):
+            return False
+        finally:
+            self.running, self._in_doubt = True, False
+        return True
+
+    # -- the line ------------------------------------------------------------------------------------------------
+
+    def _send(self, payload: bytes) -> None:
+        _log.debug("-> %s", payload)
+        self._pending.clear()  # whatever came before is no answer to this
+        self._connection.request(payload)
+        self._flush()
+
+    def _flush(self) -> None:
+        data = self._connection.data_to_send()
+        if data:
+            self.meter.sent(len(data))
+            self._stream.write(data)
+
+    def _await_reply(self, request: requests.Request, patience: float, *, again: bool) -> bytes:
+        """``again``: when time is over do what can be done to have a lost answer; each attempt has its own time."""
+        deadline = self._clock() + patience
+        stops: list[bytes] = []
+        while True:
+            while self._pending:
+                payload = self._pending.pop(0)
+                if not (self._in_doubt and payload.startswith(_STOPS)):
+                    self._pending = stops
+                    return payload
+                stops.append(payload)
+            remaining = deadline - self._clock()
+            if remaining <= 0 or not self._wait(self._stream, remaining):
+                try:
+                    self._on_timeout(request, patience, again=again)
+                except WireTimeout:
+                    self._pending = stops
+                    raise
+                deadline = self._clock() + patience
+            self._receive()
+
+    def _on_timeout(self, request: requests.Request, patience: float, *, again: bool) -> None:
+        if again:
+            with contextlib.suppress(WireTimeout):
+                self._connection.timeout()
+                self._flush()
+                return
+        self._connection.give_up()
+        msg = f"no answer to {type(request).__name__} within {patience:.1f} s"
+        raise WireTimeout(msg, hint="The target may have reset, or another program may be using the line.")
+
+    def _receive(self) -> None:
+        if not wait_readable([self._stream], 0):
+            return
+        data = self._stream.read()
+        if not data:
+            msg = "the other end of the wire is gone"
+            raise WireClosed(msg)
+        self.meter.received(len(data))
+        for event in self._connection.receive(data):
+            match event:
+                case Reply(payload):
+                    _log.debug("<- %s", payload)
+                    self._pending.append(payload)
+                case StrayPacket(payload) if (self.running or self._in_doubt) and payload.startswith(_STOPS):
+                    self._pending.append(payload)
+                case StrayPacket():
+                    pass
+                case Text(text) | Damaged(raw=text):
+                    self._on_text(text)
+                case Resend():
+                    pass
+        self._flush()

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Invariant: whatever one fault does to one byte of a session, every answer is the right one, nothing is done twice,
+nothing harmful reaches the stub, and it ends. A slice of the places here, all of them in the soak.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fuzz.recorded import ACTING, LONGEST, Session, a_fake
+from nullmodem.errors import NullmodemError
+from nullmodem.testing.line import ModelledLine, Noise, Strike, clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SLICE = 16
+TRIES = 9  # the first, four after a silence, four after a -
+
+
+def run(outward: Strike | Noise | None = None, inward: Strike | Noise | None = None, **line: float) -> Session:
+    session = Session(ModelledLine(a_fake(), outward=outward or clean, inward=inward or clean, **line))  # type: ignore[arg-type]
+    session.run()
+    return session
+
+
+CLEAN = run()
+SENT, ARRIVED = CLEAN.line.sent, CLEAN.line.arrived
+DONE = CLEAN.line.fake.requests
+
+
+def change(kind: str, seed: str) -> Callable[[bytes], bytes]:
+    """One fault of its kind. A NUL is not inserted: the checksum is a sum, and nobody can notice it."""
+    rng = random.Random(seed)
+    bit, extra = rng.randrange(8), bytes((rng.randrange(1, 256),))
+    return {
+        "drop": lambda _byte: b"",
+        "flip": lambda byte: bytes((byte[0] ^ 1 << bit,)),
+        "double": lambda byte: byte * 2,
+        "insert": lambda byte: extra + byte,
+    }[kind]
+
+
+def check(session: Session) -> None:
+    """It was the clean session, as far as anybody can tell from the answers and from what the machine did."""
+    fake = session.line.fake
+    assert session.answers == CLEAN.answers
+    assert fake.machine.violations == []
+    assert set(fake.requests) == set(DONE)
+    for payload in set(DONE):
+        count, wanted = fake.requests.count(payload), DONE.count(payload)
+        assert count == wanted if payload[0] in ACTING else count <= wanted + TRIES, payload
+    assert set(fake.typed) <= set(b"+-")
+
+
+def strike_all(kind: str, start: int, step: int) -> int:
+    """One session for every ``step``-th place of each direction; returns how many there were.
+
+    The checksum is a sum of 8 bits: one fault in some thousands makes another good packet of a request, and the stub
+    acts on what nobody sent. No client can know.
+    """
+    count = unnoticed = 0
+    for direction, length in (("outward", SENT), ("inward", ARRIVED)):
+        for place in range(start, length, step):
+            strike = Strike(place, change(kind, f"{kind} {direction} {place}"))
+            fake = a_fake()
+            session = Session(ModelledLine(fake, **{direction: strike}))
+            count += 1
+            try:
+                session.run()
+            except NullmodemError:
+                if set(fake.requests) <= set(DONE):
+                    raise
+            if set(fake.requests) <= set(DONE):
+                check(session)
+            else:
+                assert direction == "outward"
+                unnoticed += 1
+    assert unnoticed <= 2
+    return count
+
+
+def test_the_session_without_faults_does_what_it_should() -> None:
+    assert CLEAN.line.clock.now == 0, "no deadline passed"
+    assert CLEAN.line.fake.machine.violations == []
+    assert DONE.count(b"c") == 2
+    assert DONE.count(b"s") == 3
+
+
+@pytest.mark.parametrize("kind", ["drop", "flip", "double", "insert"])
+def test_no_fault_changes_what_a_session_answers_or_does(kind: str) -> None:
+    assert strike_all(kind, 5, SLICE) > 200
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["drop", "flip", "double", "insert"])
+def test_no_fault_anywhere_changes_what_a_session_answers_or_does(kind: str) -> None:
+    assert strike_all(kind, 0, 1) == SENT + ARRIVED > 10_000 / 4, "with all four kinds more than 10,000"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_noisy_line_at_115200_baud_changes_nothing(seed: int) -> None:
+    """Ten times the noise of a bad line: one byte in a thousand."""
+    noise = Noise(seed, one_in=1000), Noise(seed + 1000, one_in=1000)
+    session = run(*noise, baud=115200)
+    check(session)
+    assert session.line.clock.now < LONGEST
+
+
+def test_noise_is_the_same_again_with_the_same_seed() -> None:
+    data = bytes(1000)
+    one, again, other = Noise(1, 50), Noise(1, 50), Noise(2, 50)
+    assert one(0, data) == again(0, data) != other(0, data)
+    assert one.struck == again.struck > 0
