@@ -197,6 +197,8 @@ class Exchange:
         if not wait_readable([self._stream], 0):
             return
         data = self._stream.read()
+        if data is None:
+            return
         if not data:
             msg = "the other end of the wire is gone"
             raise WireClosed(msg)

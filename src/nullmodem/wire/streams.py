@@ -11,16 +11,17 @@ from nullmodem.errors import UsageError, WireClosed
 
 @runtime_checkable
 class ByteStream(Protocol):
-    """A two-way byte stream with one owner, who waits on ``fileno`` with a selector and calls from one thread."""
+    """A two-way byte stream with one owner, who waits on ``fileno`` and calls from one thread."""
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when ``read`` will not block; -1 once closed."""
         ...
 
-    def read(self, limit: int = 65536) -> bytes:
+    def read(self, limit: int = 65536) -> bytes | None:
         """Return the next bytes, at most ``limit``; empty when the other end is gone, for good.
 
-        Called when ``fileno`` is readable; else it waits.
+        None when what came was no data but the line's own business, as telnet's commands are. Called when ``fileno`` is
+        readable; else it waits.
         """
         ...
 
