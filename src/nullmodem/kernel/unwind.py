@@ -94,6 +94,17 @@ def interrupted_frames(program: KernelProgram, registers: Mapping[str, int]) -> 
     return tuple(found)
 
 
+def break_in_caller(program: KernelProgram, registers: Mapping[str, int]) -> int | None:
+    """Where the caller of kgdb's own breakpoint stands, if ``registers`` are those of that.
+
+    Raises KernelDataError when the stack cannot be followed.
+    """
+    if not is_break_in(program, registers):
+        return None
+    trace = _trace(program, registers)
+    return next((int(frame.pc) for frame in trace if not frame.interrupted), None)
+
+
 def _registers(program: KernelProgram, frame: drgn.StackFrame) -> dict[str, int] | None:
     values = frame.registers()
     unwound = program.processor.unwound

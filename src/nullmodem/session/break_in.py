@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nullmodem.errors import KernelDataError, MemoryFault, SymbolError
 from nullmodem.kernel.program import MappedModule
-from nullmodem.kernel.unwind import interrupted_frames
+from nullmodem.kernel.unwind import break_in_caller, interrupted_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,15 @@ class BreakIns:
         ours = self._under_way > 0
         self._under_way = max(0, self._under_way - 1)
         return ours
+
+
+def called_by_module(world: World, target: StoppedTarget) -> bool:
+    """Whether a module called for the stop: a breakpoint compiled into it, and nobody's break-in."""
+    try:
+        caller = break_in_caller(world.program, target.own.as_dict())
+    except KernelDataError:
+        return False
+    return caller is not None and world.modules.containing(caller) is not None
 
 
 def show_interrupted(world: World, target: StoppedTarget, say: Callable[[str], None]) -> bool:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import NullmodemError, StateError, WireClosed
 from nullmodem.session.barrier import Barrier
-from nullmodem.session.break_in import BreakIns, show_interrupted
+from nullmodem.session.break_in import BreakIns, called_by_module, show_interrupted
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.clients import Attached, Clients
 from nullmodem.session.model import (
@@ -92,7 +93,8 @@ class Session:
             with contextlib.suppress(NullmodemError):
                 self.stub.detach()
             raise
-        self.runner.hooks, self.runner.is_break_in = self.world.hooks, self.world.kernel.in_break_function
+        self.runner.hooks = self.world.hooks
+        self.runner.is_break_in = partial(self.world.kernel.behind_own_trap, trap=self.stub.arch.trap)
         self.on_visible(StopReason.ATTACHED, SIGTRAP)
 
     def release(self) -> None:
@@ -329,7 +331,7 @@ class Session:
     def on_unexplained(self, signal: int) -> None:
         """Not a breakpoint of ours and not a step: a break-in, a watchpoint, a trap in the code, or a fault."""
         pc = self.target.own.pc
-        if self.world.kernel.in_break_function(pc):
+        if self.world.kernel.in_break_function(pc) and not called_by_module(self.world, self.target):
             ours = self.break_ins.arrived()
             if ours and not self.break_ins.wanted:
                 self.runner.go_on()

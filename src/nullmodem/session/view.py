@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nullmodem.errors import SymbolError
 from nullmodem.kernel.hooks import ModuleHooks, find_hooks
 from nullmodem.kernel.slide import find_slide
 from nullmodem.symbols.ranges import AddressRange
@@ -76,6 +77,15 @@ class KernelView:
     def in_break_function(self, address: int) -> bool:
         """Whether the kernel has stopped itself there."""
         return any(address in function for function in self._breaks)
+
+    def behind_own_trap(self, address: int, trap: bytes) -> bool:
+        """Whether the kernel has just stopped itself: ``address`` follows the ``trap`` in a function made for that."""
+        if not self.in_break_function(address):
+            return False
+        try:
+            return self.vmlinux.read_static(address - self.slide - len(trap), len(trap)) == trap
+        except SymbolError:
+            return True  # the file is stripped of code: the function is all that can be told
 
     def twins(self, function: int) -> Iterator[int]:
         """Other functions as short as the one at ``function``, whose code in the file is the same."""
