@@ -180,7 +180,8 @@ class Gdb:
         output = parse_stop_reply(payload)
         assert isinstance(output, ConsoleOutput)
         self.console += output.data
-        self.socket.sendall(b"+")
+        with contextlib.suppress(BrokenPipeError):  # it said its last word and hung up
+            self.socket.sendall(b"+")
         return True
 
     def vanish(self) -> None:
