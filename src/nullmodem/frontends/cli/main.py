@@ -6,6 +6,7 @@ from __future__ import annotations
 import click
 
 from nullmodem import __version__
+from nullmodem.frontends.cli.by_hand import gdbinit, gdbstart
 from nullmodem.frontends.cli.common import Program
 from nullmodem.frontends.cli.control import continue_, interrupt, stop
 from nullmodem.frontends.cli.facts import list_, loadmap, modules, status
@@ -24,6 +25,7 @@ from nullmodem.frontends.cli.run import run
         "Debug": (gdb, interrupt, continue_),
         "Modules": (load, unload, reload),
         "Target": (exec_, push, console, stop),
+        "By hand": (gdbstart, gdbinit),
     },
 )
 @click.version_option(__version__, prog_name="nullmodem")

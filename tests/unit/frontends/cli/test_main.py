@@ -19,7 +19,7 @@ from nullmodem.frontends.cli.main import main
 
 ALL = {
     *("run", "kernel", "status", "list", "modules", "loadmap", "gdb", "interrupt", "continue", "load", "unload"),
-    *("reload", "exec", "push", "console", "stop"),
+    *("reload", "exec", "push", "console", "stop", "gdbstart", "gdbinit"),
 }
 
 
