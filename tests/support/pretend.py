@@ -52,6 +52,7 @@ class Live:
         self.loaded: tuple[Module, ...] = (module("simple"), module("stale", ModuleProblem.MISMATCH))
         self.attached: tuple[Client, ...] = (Client("gdb#1", "gdb", waiting=True, holds_lease=True),)
         self.subscribe = self.events.subscribe
+        self.unattended: list[str] = []
 
     @property
     def is_stopped(self) -> bool:
@@ -77,6 +78,12 @@ class Live:
     def say(self, text: str) -> None:
         self.events.publish(Said(text))
 
+    def somebody_knows(self) -> None:
+        self.unattended.append("known")
+
+    def leave_unattended(self) -> None:
+        self.unattended.append("left")
+
     def halt(self) -> None:
         """The target stops, and everybody hears of it."""
         self.state, self.stop = State.STOPPED, STOP
@@ -86,7 +93,7 @@ class Live:
         where = self.describe(self.stop.pc) if self.stop and self.is_stopped else ""
         return Status(
             self.state, self.stop, where, self.attached, len(self.loaded), 2, 0x1000000, "/k/vmlinux",
-            WireCost(300, 4000, 20), CacheStatistics(9, 1),
+            WireCost(300, 4000, 20), CacheStatistics(9, 1), self.events.said,
         )  # fmt: skip
 
 

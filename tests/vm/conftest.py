@@ -12,6 +12,7 @@ import pytest
 from nullmodem.api.boot import BootOptions, boot
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.kbuild import ensure_kernel
+from nullmodem.session.model import Policy
 from support.cli import Cli
 from support.gdb import EVERY_KERNEL_AND_GDB, Gdb, debian, quick_start, wheel
 from support.modules import copy_module
@@ -50,6 +51,7 @@ class Bench:
     gdb_path: str
     _stack: contextlib.ExitStack
     sources: dict[str, Path] = field(default_factory=dict)
+    policy: Policy = Policy.RELEASE
 
     def build(self, *names: str, module: str | None = None) -> None:
         """Build modules from a copy of their source, unless that was done before, and make them known."""
@@ -124,14 +126,15 @@ def make_bench(
 @pytest.fixture(scope="module", params=EVERY_KERNEL_AND_GDB)
 def booted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """A machine for a whole file of tests; see `shared_bench`."""
-    kernel, gdb = request.param
+    kernel, gdb, *more = request.param
     directory = tmp_path_factory.mktemp("booted")
     with contextlib.ExitStack() as stack:
-        machine = boot("test", BootOptions(kernel=ensure_kernel(kernel)), directory / "work")
+        policy = more[0] if more else Policy.RELEASE
+        machine = boot("test", BootOptions(kernel=ensure_kernel(kernel), policy=policy), directory / "work")
         stack.callback(machine.close)
         server = GdbServer(machine.live, listen_unix(directory / "gdb.sock"))
         stack.callback(server.close)
-        yield Bench(machine, server, lambda name: copy_module(name, directory), gdb(), stack)
+        yield Bench(machine, server, lambda name: copy_module(name, directory), gdb(), stack, policy=policy)
 
 
 @pytest.fixture

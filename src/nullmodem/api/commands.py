@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -42,7 +43,8 @@ class RunningCommand:
         then: Callable[[ExecResult], None] | None = None,
         cancel: Callable[[], None] | None = None,
     ) -> None:
-        self._events = live.subscribe()
+        self._live = live
+        self._events = live.subscribe(tells_of_stops=True)
         self._result: ExecResult | None = None
         self._error: NullmodemError | None = None
         self._reader, self._writer = os.pipe()
@@ -62,6 +64,7 @@ class RunningCommand:
         except NullmodemError as error:
             self._error = error
         finally:
+            self._hand_over()
             os.close(self._writer)  # the other end becomes readable
             with self._lock:
                 self._ended = True
@@ -86,12 +89,19 @@ class RunningCommand:
                 return Outcome()
             match self._events.get():
                 case Stopped(stop) if stops:
+                    self._live.somebody_knows()
                     return Outcome(stop=stop)
                 case Lost(reason):
                     msg = f"the target is lost: {reason}"
                     raise TargetLost(msg)
                 case _:
                     pass
+
+    def _hand_over(self) -> None:
+        """Nobody will be told of stops by this any more, and of one that was not yet told not either."""
+        self._events.tells_of_stops = False
+        with contextlib.suppress(NullmodemError):  # the session may have ended first
+            self._live.leave_unattended()
 
     def result(self) -> ExecResult:
         """Wait for the end, however long. Raises what the command raised."""
@@ -115,5 +125,6 @@ class RunningCommand:
 
     def close(self) -> None:
         """Stop listening; the command itself goes on."""
+        self._hand_over()
         self._events.close()
         os.close(self._reader)

@@ -56,8 +56,18 @@ class CacheFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidFacts:
+    """A line that the session had to say to whoever listens; ``when`` in seconds since 1970."""
+
+    when: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """The target and its clients. ``stop`` is None unless it stands still now; ``modules`` counts the loaded ones."""
+    """The target and its clients. ``stop`` is None unless it stands still now; ``modules`` counts the loaded ones;
+    ``said`` is what the session had to say last, oldest first.
+    """
 
     state: str
     stop: StopFacts | None
@@ -68,6 +78,7 @@ class TargetFacts:
     vmlinux: str
     wire: WireFacts
     cache: CacheFacts
+    said: tuple[SaidFacts, ...]
 
     @property
     def holder(self) -> str:
@@ -138,6 +149,7 @@ def target_facts(status: Status) -> TargetFacts:
         vmlinux=status.vmlinux,
         wire=WireFacts(status.wire.round_trips, status.wire.bytes_out, status.wire.bytes_in),
         cache=CacheFacts(status.cache.hits, status.cache.misses),
+        said=tuple(SaidFacts(when, text) for when, text in status.said),
     )
 
 

@@ -40,7 +40,8 @@ class BreakIn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a session is doing. ``wire`` and ``cache`` count since it began."""
+    """What a session is doing. ``wire`` and ``cache`` count since it began; ``said`` is what it had to say last, and
+    when (seconds since 1970)."""
 
     state: State
     stop: Stop | None
@@ -52,6 +53,7 @@ class Status:
     vmlinux: str
     wire: WireCost
     cache: CacheStatistics
+    said: tuple[tuple[int, str], ...]
 
 
 class LiveSession:
@@ -105,9 +107,19 @@ class LiveSession:
         self._engine.call(self._session.release if release else (lambda: None))
         self._engine.stop()
 
-    def subscribe(self) -> Subscription:
-        """Hear of every event from now on."""
-        return self.events.subscribe()
+    def subscribe(self, *, tells_of_stops: bool = False) -> Subscription:
+        """Hear of every event from now on. ``tells_of_stops``: and tell somebody who is not attached of a stop; until
+        that is no longer so, or the subscription is closed, no stop is unattended.
+        """
+        return self.events.subscribe(tells_of_stops=tells_of_stops)
+
+    def somebody_knows(self) -> None:
+        """Somebody who is not attached was told of the present stop: it is not unattended."""
+        self._call(self._session.unattended.somebody_knows)
+
+    def leave_unattended(self) -> None:
+        """Who would have told of stops does so no longer: one that nobody sees is treated as the policy says."""
+        self._call(self._session.unattended.leave)
 
     @property
     def events(self) -> EventBus:
@@ -178,6 +190,7 @@ class LiveSession:
             vmlinux=self.vmlinux,
             wire=session.stub.meter.cost,
             cache=session.target.cache_statistics,
+            said=session.bus.said,
         )
 
     def search(self, *places: Path) -> None:
@@ -247,7 +260,11 @@ class LiveSession:
         """
         with self._breaking:
             if self._call(lambda: self._session.request_interrupt(client)):
-                self._break_in()
+                try:
+                    self._break_in()
+                except NullmodemError:
+                    self._call(lambda: self._session.break_ins.failed(client))
+                    raise
 
     def wait_for_stop(self, timeout: float, *, after: int = 0) -> Stop:
         """The present stop if its number is above ``after``, else the next one.
@@ -256,13 +273,14 @@ class LiveSession:
             WireTimeout: none within ``timeout`` seconds.
             StateError: the target is lost.
         """
-        subscription = self.subscribe()
+        subscription = self.subscribe(tells_of_stops=True)
         try:
-            present = self._call(lambda: self._session.stop if self._session.state is State.STOPPED else None)
-            if present is not None and present.number > after:
-                return present
-            self._require_target()
-            return self._next_stop(subscription, time.monotonic() + timeout, timeout)
+            stop = self._call(lambda: self._session.stop if self._session.state is State.STOPPED else None)
+            if stop is None or stop.number <= after:
+                self._require_target()
+                stop = self._next_stop(subscription, time.monotonic() + timeout, timeout)
+            self.somebody_knows()
+            return stop
         finally:
             subscription.close()
 

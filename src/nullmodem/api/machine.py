@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nullmodem.api.commands import RunningCommand
+from nullmodem.api.notices import Notices
 from nullmodem.errors import CommandError, LeaseError, NullmodemError, StateError, TargetLost, UsageError
 from nullmodem.kbuild import Kernel, build_module
 from nullmodem.kbuild.progress import silent
@@ -73,6 +74,7 @@ class Machine:
         self._exit: TargetExit | None = None
         self._gone = threading.Event()
         target.on_exit(self._ended)
+        self._notices = Notices(live.subscribe(), target.announce)
 
     def _ended(self, how: TargetExit) -> None:
         self._exit = how
@@ -102,6 +104,7 @@ class Machine:
     def close(self) -> None:
         """End the session and the machine. Safe to call twice."""
         self.live.close(release=False)
+        self._notices.close()
         self.target.close()
 
     # -- modules -------------------------------------------------------------------------------------------------

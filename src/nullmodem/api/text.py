@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 from nullmodem.api.facts import load_map_facts, module_facts, target_facts
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from nullmodem.api.facts import LoadMapFacts, ModuleFacts, TargetFacts
     from nullmodem.api.live import Status
     from nullmodem.session.model import Module
+
+
+SHOWN: Final = 3
+"""Lines of what was said that a status shows; a program gets them all."""
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
@@ -54,7 +59,13 @@ def target_text(target: TargetFacts) -> str:
     wire, cache = target.wire, target.cache
     lines.append(f"wire     {wire.round_trips} round trips, {wire.bytes_out} bytes out, {wire.bytes_in} bytes in")
     lines.append(f"cache    {cache.hits} of {cache.hits + cache.misses} reads answered without the wire")
+    lines += [f"{'said':<7}  {clock(line.when)} {line.text}" for line in target.said[-SHOWN:]]
     return "\n".join(lines) + "\n"
+
+
+def clock(when: int) -> str:
+    """Seconds since 1970 as the time of day here."""
+    return f"{datetime.fromtimestamp(when, UTC).astimezone():%H:%M:%S}"
 
 
 def modules_text(modules: Sequence[ModuleFacts]) -> str:

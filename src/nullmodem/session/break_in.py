@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import KernelDataError, MemoryFault, SymbolError
 from nullmodem.kernel.program import MappedModule
 from nullmodem.kernel.unwind import break_in_caller, interrupted_frames
+from nullmodem.session.model import StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,13 +20,22 @@ if TYPE_CHECKING:
     from nullmodem.session.world import World
 
 
+LATE_SECONDS: Final = 30.0
+"""Seconds of the target's running time after which a break-in that has not arrived never will: the BREAK or the key
+behind it was lost. Taken for lost too early it is shown as a stop that nobody asked for; waited for too long, it
+swallows another's."""
+
+
 class BreakIns:
     """A break-in is asked for from outside the wire, so another stop may come first; the break-in still arrives later,
     when nobody wants it any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._wanted_by: set[str] = set()
-        self._under_way = 0
+        self._under_way: deque[float] = deque()
+        self._ran = 0.0  # seconds up to the last time it stood
+        self._runs_since: float | None = None
 
     @property
     def wanted(self) -> bool:
@@ -38,19 +50,50 @@ class BreakIns:
         """A client is gone, and wants nothing any more."""
         self._wanted_by.discard(who)
 
+    def goes(self) -> None:
+        """The target runs from now on."""
+        if self._runs_since is None:
+            self._runs_since = self._clock()
+
+    def stands(self) -> None:
+        """The target stands still: nothing arrives meanwhile."""
+        self._ran = self._running_time()
+        self._runs_since = None
+
+    def _running_time(self) -> float:
+        return self._ran + (0.0 if self._runs_since is None else self._clock() - self._runs_since)
+
     def sent(self) -> None:
         """The target is about to be broken into from outside."""
-        self._under_way += 1
+        self._under_way.append(self._running_time())
+
+    def failed(self, who: str) -> None:
+        """The last that was to be sent could not be; who wanted it was told."""
+        self._wanted_by.discard(who)
+        if self._under_way:
+            self._under_way.pop()
 
     def satisfied(self) -> None:
         """The target stands still for all to see."""
         self._wanted_by.clear()
 
     def arrived(self) -> bool:
-        """The kernel has stopped itself. Whether that was one of ours."""
-        ours = self._under_way > 0
-        self._under_way = max(0, self._under_way - 1)
-        return ours
+        """The kernel has stopped itself. Whether that was one of ours; what is overdue is lost."""
+        overdue = self._running_time() - LATE_SECONDS
+        while self._under_way and self._under_way[0] < overdue:
+            self._under_way.popleft()
+        if not self._under_way:
+            return False
+        self._under_way.popleft()
+        return True
+
+    def met(self, world: World, target: StoppedTarget, say: Callable[[str], None]) -> StopReason | None:
+        """The kernel has stopped itself. Why that is to be shown; None for a break-in of ours that nobody wants any
+        more."""
+        ours = self.arrived()
+        if ours and not self.wanted:
+            return None
+        return StopReason.INTERRUPT if show_interrupted(world, target, say) or ours else StopReason.TRAP
 
 
 def called_by_module(world: World, target: StoppedTarget) -> bool:

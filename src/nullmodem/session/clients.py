@@ -47,6 +47,11 @@ class Clients:
         return tuple(self._clients.values())
 
     @property
+    def all_wait(self) -> bool:
+        """Whether nobody looks at the present stop; so, too, when nobody is attached."""
+        return all(client.waiting for client in self._clients.values())
+
+    @property
     def holder(self) -> Attached | None:
         return self._clients.get(self._holder) if self._holder else None
 

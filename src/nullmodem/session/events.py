@@ -5,21 +5,30 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from nullmodem.session.model import Said
 
 if TYPE_CHECKING:
     from nullmodem.session.model import Event
 
 
+KEPT: Final = 20
+"""Lines the session has said that can be asked for later."""
+
+
 class Subscription:
     """One listener's queue. ``fileno()`` is readable while something waits, for select; ``get`` never blocks.
 
-    A listener that does not empty its queue loses the oldest entries: 10 000 are kept.
+    A listener that does not empty its queue loses the oldest entries: 10 000 are kept. ``tells_of_stops``: as long as
+    this is true, somebody will be told of a stop by it, although nobody is attached.
     """
 
-    def __init__(self, bus: EventBus, capacity: int = 10_000) -> None:
+    def __init__(self, bus: EventBus, capacity: int = 10_000, *, tells_of_stops: bool = False) -> None:
         self._bus = bus
+        self.tells_of_stops = tells_of_stops
         self._queue: deque[Event] = deque(maxlen=capacity)
         self._lock = threading.Lock()
         self._reader, self._writer = os.pipe()
@@ -65,14 +74,25 @@ class Subscription:
 
 
 class EventBus:
-    """Hands every event to every subscription. Thread-safe."""
+    """Hands every event to every subscription, and keeps what was said last. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._subscriptions: tuple[Subscription, ...] = ()
+        self._said: deque[tuple[int, str]] = deque(maxlen=KEPT)
 
-    def subscribe(self) -> Subscription:
-        subscription = Subscription(self)
+    @property
+    def said(self) -> tuple[tuple[int, str], ...]:
+        """What was said last, oldest first: when (seconds since 1970), and what."""
+        return tuple(self._said)
+
+    @property
+    def is_told_of_stops(self) -> bool:
+        """Whether a listener tells somebody of a stop."""
+        return any(subscription.tells_of_stops for subscription in self._subscriptions)
+
+    def subscribe(self, *, tells_of_stops: bool = False) -> Subscription:
+        subscription = Subscription(self, tells_of_stops=tells_of_stops)
         with self._lock:
             self._subscriptions = (*self._subscriptions, subscription)
         return subscription
@@ -82,5 +102,7 @@ class EventBus:
             self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
 
     def publish(self, event: Event) -> None:
+        if isinstance(event, Said):
+            self._said.append((int(time.time()), event.text))
         for subscription in self._subscriptions:
             subscription.put(event)

@@ -163,7 +163,7 @@ class Resume:
 
 
 class Policy(Enum):
-    """What becomes of a stopped target whose last client vanishes."""
+    """What becomes of a stopped target whose last client vanishes, or that stops with nobody to see it."""
 
     RELEASE = "release"
     HOLD = "hold"

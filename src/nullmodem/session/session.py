@@ -33,8 +33,9 @@ from nullmodem.session.running import HOST_SIGNALS, SIGINT, SIGTRAP, Runner
 from nullmodem.session.stepping import ContinuePlan, Plan, plan_for
 from nullmodem.session.stopped import StoppedTarget
 from nullmodem.session.threads import public_id, require_own
+from nullmodem.session.unattended import Unattended
 from nullmodem.session.watch import Watches
-from nullmodem.session.wishes import insert, remove
+from nullmodem.session.wishes import forget, insert, remove
 from nullmodem.session.world import Files, World, meet
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Session:
         self.stub = stub
         self.files = files
         self.bus = bus
-        self.policy = policy
+        self.unattended = Unattended(self, policy)
         self.clients = Clients()
         self.target = StoppedTarget(stub, ahead=ahead)
         self.table = BreakpointTable(stub)
@@ -124,6 +125,7 @@ class Session:
         self.runner.forget()
         if self.target.is_known:
             self.on_visible(StopReason.TROUBLE, SIGTRAP)
+            self.unattended.leave()
         else:
             self.on_lost(WireClosed(f"the target stopped and could not be read: {error.message}"))
 
@@ -246,23 +248,21 @@ class Session:
         """A client goes. The last one to go lets the target run, unless it vanished and the policy is to hold."""
         if not self.clients.remove(client_id):
             return
-        self.table.forget_owner(client_id)
-        self.watches.forget_owner(client_id)
+        forget(self.table, self.watches, client_id)
         self.break_ins.forget(client_id)
         if self.state is State.RUNNING and not self.clients.attached:
             self.runner.forget()  # a step that ended now would leave the target standing for nobody
+        missed = client_id if vanished else ""
         if self._barrier.up:
-            if self._barrier.left(client_id):
+            if not (self.clients.attached or self.unattended.goes_on_without(missed)):
+                self._barrier.lower()
+                self.on_visible(StopReason.MODULE_LOAD, SIGTRAP)
+            elif self._barrier.left(client_id):
                 self._set_out(self._after_barrier)
-            return
-        if self.state is not State.STOPPED or not all(client.waiting for client in self.clients.attached):
-            return
-        if vanished and self.policy is Policy.HOLD and not self.clients.attached:
-            self.say(f"{client_id} is gone; the target stays stopped, as the policy says")
-            return
-        if vanished:
-            self.say(f"{client_id} is gone; its breakpoints are lifted and the target runs on")
-        self._let_go()
+        elif self.state is State.RUNNING:
+            self.unattended.runs_without(missed)
+        elif self.state is State.STOPPED and self.clients.all_wait and self.unattended.goes_on_without(missed):
+            self._let_go()
 
     def continue_target(self) -> None:
         """Let the target run whoever holds it; clients that thought it stopped are shown the next stop."""
@@ -304,8 +304,10 @@ class Session:
         """Bytes have arrived."""
         reply = self.stub.take_stop()
         if reply is not None:
+            self.break_ins.stands()
             self.world.threads.new_stop()
             self.runner.arrived(reply)
+            self.unattended.leave()
 
     def patience(self) -> float | None:
         return self.stub.patience()
@@ -317,6 +319,7 @@ class Session:
     def on_leaving(self) -> None:
         """The runner is about to set the target going."""
         self.watches.remember(self.target)
+        self.break_ins.goes()
         if self.state is not State.RUNNING:
             self.state = State.RUNNING
             self.bus.publish(Resumed())
@@ -330,14 +333,12 @@ class Session:
 
     def on_unexplained(self, signal: int) -> None:
         """Not a breakpoint of ours and not a step: a break-in, a watchpoint, a trap in the code, or a fault."""
-        pc = self.target.own.pc
-        if self.world.kernel.in_break_function(pc) and not called_by_module(self.world, self.target):
-            ours = self.break_ins.arrived()
-            if ours and not self.break_ins.wanted:
+        if self.world.kernel.in_break_function(self.target.own.pc) and not called_by_module(self.world, self.target):
+            reason = self.break_ins.met(self.world, self.target, self.say)
+            if reason is None:
                 self.runner.go_on()
-                return
-            asked = show_interrupted(self.world, self.target, self.say) or ours
-            self.on_visible(StopReason.INTERRUPT if asked else StopReason.TRAP, SIGINT if asked else SIGTRAP)
+            else:
+                self.on_visible(reason, SIGINT if reason is StopReason.INTERRUPT else SIGTRAP)
         elif signal == SIGTRAP:
             watched = self.watches.explain(self.target, self.stub.arch)
             if watched is None and self.table.has_forgotten_watch:
@@ -385,6 +386,7 @@ class Session:
     # -- showing -------------------------------------------------------------------------------------------------
 
     def on_visible(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> None:
+        self.unattended.stopped(reason, wanted=self.break_ins.wanted)
         self.break_ins.satisfied()
         self.world.modules.refresh_files(self.target)
         self.state = State.STOPPED
@@ -394,5 +396,5 @@ class Session:
         self.bus.publish(Stopped(self.stop))
 
     def _make_stop(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> Stop:
-        thread = public_id(self.target.thread or 0)
-        return Stop(self._stops, reason, signal, thread, self.target.registers.pc, watched, module)
+        pc = self.target.registers.pc
+        return Stop(self._stops, reason, signal, public_id(self.target.thread or 0), pc, watched, module)

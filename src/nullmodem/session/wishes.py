@@ -49,3 +49,9 @@ def _refusal(world: World, address: int) -> str:
     if verdict is not None:
         return "" if verdict.allowed else verdict.reason
     return world.kernel.breakpoint_refusal(address)
+
+
+def forget(table: BreakpointTable, watches: Watches, client: str) -> None:
+    """A client is gone, and wants nothing any more."""
+    table.forget_owner(client)
+    watches.forget_owner(client)

@@ -49,6 +49,7 @@ class Console:
         self._log_size = 0
         self._log = log.open("wb", buffering=0)
         self._input = threading.Lock()
+        self._output = threading.Lock()
         self._changed = threading.Condition()
         self._history = bytearray()
         self._position = 0
@@ -117,6 +118,11 @@ class Console:
             self._listeners = (*self._listeners, listener)
         return lambda: self._drop(listener)
 
+    def announce(self, text: str) -> None:
+        """Show a line that is not the target's: readers, the log and listeners get it as if it had been printed."""
+        shown = "".join(character if character.isprintable() else "?" for character in text)
+        self._take(f"\r\nnullmodem: {shown}\r\n".encode())
+
     def write(self, data: bytes) -> None:
         """Type ``data``. Does not wait for the target to read it.
 
@@ -182,8 +188,15 @@ class Console:
 
     def _read(self) -> None:
         while data := self._receive():
+            self._take(data)
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _take(self, data: bytes) -> None:
+        with self._output:
             # A full disk costs the log, not the console: what is in memory goes on.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # ValueError: the log is closed, and so is the console
                 self._record(data)
             with self._changed:
                 self._history += data
@@ -197,9 +210,6 @@ class Console:
                 except Exception:
                     _log.exception("a listener of the console failed and is dropped")
                     self._drop(listener)
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
 
     def _record(self, data: bytes) -> None:
         if self._log_size > self._log_limit:

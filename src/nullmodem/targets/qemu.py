@@ -245,6 +245,10 @@ class QemuTarget(Target):
         """Wait until the console prints something that matches; returns what matched. See Console.wait."""
         return self.console.wait(pattern, timeout, since=since)[0]
 
+    def announce(self, text: str) -> None:
+        """Show a line on the console that is not the target's own; see Console.announce."""
+        self.console.announce(text)
+
     def serve_console(self, path: Path) -> None:
         """Offer the console to other processes as a unix socket; see ConsoleServer."""
         server = ConsoleServer(self.console, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import signal
 import sys
 from typing import TYPE_CHECKING, Self
 
@@ -54,6 +55,10 @@ class Gdb:
         self.transcript.append(text)
         return text
 
+    def wait_for(self, text: str) -> None:
+        """Until gdb, which waits, has printed this."""
+        self._process.expect_exact(text)
+
     def all(self, commands: Sequence[str]) -> list[str]:
         return [self(command) for command in commands]
 
@@ -62,8 +67,10 @@ class Gdb:
         self._process.sendintr()
 
     def kill(self) -> None:
-        """As by kill -9."""
-        self._process.close(force=True)
+        """kill -9. It says no goodbye to its target: pexpect's own way begins with SIGHUP, at which gdb detaches."""
+        self._process.kill(signal.SIGKILL)
+        self._process.wait()
+        self._process.close()
 
     def quit(self) -> None:
         if self._process.isalive():

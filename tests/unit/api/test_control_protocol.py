@@ -18,6 +18,7 @@ from nullmodem.api.facts import (
     LoadMapFacts,
     ModuleFacts,
     RegionFacts,
+    SaidFacts,
     SectionFacts,
     StopFacts,
     TargetFacts,
@@ -52,6 +53,7 @@ targets = st.builds(
     vmlinux=texts,
     wire=st.builds(WireFacts, counts, counts, counts),
     cache=st.builds(CacheFacts, counts, counts),
+    said=st.lists(st.builds(SaidFacts, counts, texts)).map(tuple),
 )
 requests = st.one_of(
     st.builds(protocol.GetStatus),

@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from nullmodem.errors import LeaseError
 from nullmodem.session.barrier import Barrier
-from nullmodem.session.break_in import BreakIns
+from nullmodem.session.break_in import LATE_SECONDS, BreakIns
 from nullmodem.session.clients import Clients
 from nullmodem.session.model import Resume, ResumeKind
 
@@ -157,8 +157,34 @@ def test_a_break_in_is_wanted_until_the_target_stands_or_whoever_wanted_it_is_go
 
 
 def test_as_many_break_ins_arrive_as_were_sent_and_any_other_is_somebody_elses() -> None:
-    break_ins = BreakIns()
+    clock = [0.0]
+    break_ins = BreakIns(lambda: clock[0])
+    break_ins.goes()
     assert not break_ins.arrived()
     break_ins.sent()
     break_ins.sent()
     assert [break_ins.arrived() for _ in range(3)] == [True, True, False]
+
+
+def test_one_that_did_not_arrive_while_the_target_ran_for_long_is_lost() -> None:
+    clock = [0.0]
+    break_ins = BreakIns(lambda: clock[0])
+    break_ins.goes()
+    break_ins.sent()
+    clock[0] = 10.0
+    break_ins.stands()
+    break_ins.sent()
+    clock[0] += 3600  # while it stands nothing can arrive
+    break_ins.goes()
+    clock[0] += LATE_SECONDS - 5
+    assert [break_ins.arrived(), break_ins.arrived()] == [True, False], "the first has had its time, the second not"
+
+
+def test_one_that_could_not_be_sent_is_not_waited_for() -> None:
+    break_ins = BreakIns()
+    break_ins.goes()
+    break_ins.want("gdb#1")
+    break_ins.sent()
+    break_ins.failed("gdb#1")
+    assert not break_ins.wanted
+    assert not break_ins.arrived()

@@ -188,3 +188,12 @@ def test_nothing_can_be_typed_after_closing(line: Line) -> None:
         line.console.send_sysrq("g", lambda: None)
     with pytest.raises(TargetLost):
         line.console.wait("x", 10)
+
+
+def test_what_is_announced_is_read_as_if_it_were_printed_and_commands_no_terminal(line: Line) -> None:
+    line.say(b"one\r\n")
+    line.console.announce("two \x1b[31m\n")
+    assert line.console.text() == "one\n\nnullmodem: two ?[31m?\n"
+    line.close()
+    line.console.announce("three")
+    assert line.log.read_bytes() == b"one\r\n\r\nnullmodem: two ?[31m?\r\n"

@@ -23,6 +23,7 @@ from nullmodem.frontends.cli.lifetime import Ending, ended_by_signals, uninterru
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.server import GdbServer, listen_tcp, listen_unix
 from nullmodem.kbuild import build_module, ensure_kernel
+from nullmodem.session.model import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,7 @@ class Plan:
     memory_mb: int = 256
     append: str = ""
     listen: str = ""
+    policy: Policy = Policy.RELEASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,14 @@ def _start(plan: Plan, console: Console, stack: contextlib.ExitStack) -> Host:
 
 
 def _options(plan: Plan, kernel: Kernel) -> BootOptions:
-    return BootOptions(kernel=kernel, memory_mb=plan.memory_mb, cpus=plan.cpus, kaslr=plan.kaslr, append=plan.append)
+    return BootOptions(
+        kernel=kernel,
+        memory_mb=plan.memory_mb,
+        cpus=plan.cpus,
+        kaslr=plan.kaslr,
+        append=plan.append,
+        policy=plan.policy,
+    )
 
 
 def _record(kernel: Kernel, built: BuiltModule | None, workdir: Path) -> SessionRecord:

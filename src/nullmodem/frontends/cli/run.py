@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from nullmodem.api.notices import Notices
 from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.common import complete_kernel, errors_console, say
 from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments
@@ -16,6 +18,7 @@ from nullmodem.frontends.cli.hosting import Host, Plan, hosting
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
 from nullmodem.kbuild.source import DEFAULT_VERSION
+from nullmodem.session.model import Policy
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
@@ -54,6 +57,14 @@ MEMORY = click.IntRange(64, 1 << 20)
     metavar="HOST:PORT",
     help="Serve gdb on this TCP port of the loopback interface, too. Whoever can reach it owns the target.",
 )
+@click.option(
+    "--unattended",
+    "policy",
+    type=click.Choice([policy.value for policy in Policy]),
+    default=Policy.RELEASE.value,
+    show_default=True,
+    help="What becomes of a stopped target when no debugger is left, or none was there: it runs on, or stays stopped.",
+)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -71,6 +82,7 @@ def run(
     keep: bool,
     no_gdb: bool,
     listen: str,
+    policy: str,
 ) -> None:
     """Build a module, boot a machine for it, and open gdb on the first line of the module's init.
 
@@ -100,7 +112,7 @@ def run(
     parameters = _words(init_args)
     gdb = None if no_gdb else find_gdb(gdb_path)
     console = errors_console()
-    plan = Plan(path, kernel, name, not no_kaslr, cpus, memory, append, listen)
+    plan = Plan(path, kernel, name, not no_kaslr, cpus, memory, append, listen, Policy(policy))
     with hosting(plan, console) as host:
         code = 0
         if gdb is not None:
@@ -155,10 +167,11 @@ def _load(host: Host, parameters: tuple[str, ...], console: Console) -> tuple[st
 
 def _serve(host: Host) -> None:
     """Until somebody asks for the end, or the target comes to its own."""
-    try:
-        host.machine.on_lost(host.ending.ask)
-        click.echo(f"file {host.machine.live.vmlinux}\ntarget remote {host.remote}")
-        wait_readable([host.ending])
-    except KeyboardInterrupt:
-        return
+    with contextlib.closing(Notices(host.machine.live.subscribe(), say)):
+        try:
+            host.machine.on_lost(host.ending.ask)
+            click.echo(f"file {host.machine.live.vmlinux}\ntarget remote {host.remote}")
+            wait_readable([host.ending])
+        except KeyboardInterrupt:
+            return
     host.machine.require_alive()

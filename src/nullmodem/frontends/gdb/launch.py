@@ -20,7 +20,7 @@ from nullmodem.kbuild import cache_root
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from nullmodem.waiting import HasFileno
 
@@ -31,6 +31,7 @@ _INDEX_CACHE: Final = (13, 1)
 _VERSION: Final = re.compile(r"^GNU gdb .*?(\d+)\.(\d+)\S*$", re.MULTILINE)
 _VERSION_SECONDS: Final = 30.0  # the first start of a gdb with Python in it can take seconds on a loaded machine
 _END_SECONDS: Final = 5.0
+_ENDS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +155,15 @@ def run_in_foreground(command: Sequence[str], until: HasFileno | None = None) ->
     An exception raised by a signal's handler ends gdb, too. Raises UsageError when it cannot be started.
     """
     with _terminal_restored(), _keys_left_to_child():
+        deliver = _ends_held()  # one that came before the child's number is known would leave it behind
         try:
             child = subprocess.Popen(command)
         except OSError as error:
+            deliver()
             msg = f"cannot start {command[0]}: {error.strerror}"
             raise UsageError(msg) from error
         try:
+            deliver()
             ended = os.pidfd_open(child.pid)
             sources: list[int | HasFileno] = [ended] if until is None else [ended, until]
             try:
@@ -197,6 +201,20 @@ def _terminal_restored() -> Iterator[None]:
     finally:
         with contextlib.suppress(termios.error, OSError):
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, before)
+
+
+def _ends_held() -> Callable[[], None]:
+    """Hold back the signals that ask us to end; returns what lets them in, and delivers those that have come."""
+    come: list[int] = []
+    before = {each: signal.signal(each, lambda number, _frame: come.append(number)) for each in _ENDS}
+
+    def deliver() -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in come:
+            signal.raise_signal(number)
+
+    return deliver
 
 
 @contextlib.contextmanager

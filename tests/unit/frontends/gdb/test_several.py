@@ -183,6 +183,29 @@ def test_with_the_policy_to_hold_it_stays_and_that_is_said(kernel_file: Path, tm
         assert rig.gdb().attach().thread == PID
 
 
+@pytest.mark.parametrize("policy", Policy)
+def test_a_gdb_that_vanishes_at_a_modules_load_is_missed_as_the_policy_says(
+    kernel_file: Path, module_path: Path, tmp_path: Path, policy: Policy
+) -> None:
+    with rig_on(FakeKernel(kernel_file), tmp_path, policy=policy) as rig:
+        gdb = rig.gdb()
+        gdb.attach()
+        go(rig, gdb)
+        rig.happen(rig.module_loads(rig.load(module_path)))
+        assert gdb.stop().library
+        said(rig)
+        gdb.vanish()
+        rig.settle()
+        if policy is Policy.HOLD:
+            assert rig.live.stop is not None
+            assert (rig.live.state, rig.live.stop.reason.value) == (State.STOPPED, "module load")
+            assert "stays stopped" in said(rig)
+            assert rig.gdb().attach().thread == PID
+        else:
+            assert rig.fake.running
+            assert "the target runs on" in said(rig)
+
+
 def test_a_gdb_that_vanishes_while_it_runs_leaves_no_breakpoint_that_stops_it(rig: Rig) -> None:
     gdb = rig.gdb()
     gdb.attach()
