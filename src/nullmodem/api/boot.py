@@ -17,6 +17,7 @@ from nullmodem.stub.arch import by_elf_machine
 from nullmodem.stub.client import KgdbStub
 from nullmodem.symbols.finder import ModuleFinder
 from nullmodem.symbols.for_gdb import vmlinux_for_gdb
+from nullmodem.symbols.module_index import ModuleIndex
 from nullmodem.symbols.store import ModuleStore
 from nullmodem.symbols.types import TypeInfo
 from nullmodem.symbols.vmlinux import Vmlinux
@@ -89,7 +90,8 @@ def boot(
     )
     target = QemuTarget.launch(spec, workdir / "target", progress=progress, cache=cache_root())
     try:
-        finder = ModuleFinder((*options.search, kernel.build_tree), machine=vmlinux.machine)
+        index = ModuleIndex(cache_root() / "module-index")
+        finder = ModuleFinder((*options.search, kernel.build_tree), machine=vmlinux.machine, index=index)
         files = Files(vmlinux, for_gdb, types, finder, ModuleStore(workdir / "modules"))
         wire = SocketStream(through(target.kgdb) if through is not None else target.kgdb)
         session = Session(KgdbStub(wire, arch), files, EventBus(), ahead=AHEAD, policy=options.policy)

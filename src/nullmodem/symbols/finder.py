@@ -3,21 +3,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, NamedTuple
 
 from nullmodem.errors import SymbolError
 from nullmodem.symbols.identity import Identity
 from nullmodem.symbols.module_file import ModuleFile
+from nullmodem.symbols.module_index import ModuleIndex, module_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from os import PathLike
-
-_SUFFIXES: Final = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
-_MAX_FILES: Final = 1_000_000  # a directory tree larger than that is not a build tree; stop rather than hang
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +41,32 @@ class Mismatch:
         return "\n".join(lines)
 
 
+class _Found(NamedTuple):
+    """A file of the right name, and the tree it is in."""
+
+    root: Path
+    path: Path
+
+
 class ModuleFinder:
     """Looks for .ko files in directory trees, the first directory first.
 
     Trees are searched once and the result kept; a name that is not found, or found as another build only, makes them be
     searched again, because modules are built while a session runs. Links to directories are not followed.
-    ``machine`` is the kernel's ELF machine number.
+    ``machine`` is the kernel's ELF machine number; ``index`` remembers trees from earlier sessions.
     """
 
-    def __init__(self, directories: Iterable[str | PathLike[str]], *, machine: int | None = None) -> None:
+    def __init__(
+        self,
+        directories: Iterable[str | PathLike[str]],
+        *,
+        machine: int | None = None,
+        index: ModuleIndex | None = None,
+    ) -> None:
         self._directories = tuple(Path(directory) for directory in directories)
         self._machine = machine
-        self._index: dict[str, list[Path]] | None = None
+        self._index = index or ModuleIndex()
+        self._names: dict[str, list[_Found]] | None = None
 
     @property
     def directories(self) -> tuple[Path, ...]:
@@ -66,7 +77,7 @@ class ModuleFinder:
         """Look here too, before everywhere else: directory trees or single files."""
         new = tuple(Path(directory) for directory in directories)
         self._directories = (*new, *(directory for directory in self._directories if directory not in new))
-        self._index = None
+        self._names = None
 
     def find(self, name: str, build_id: bytes | None, srcversion: str | None) -> ModuleFile | Mismatch | None:
         """The file the loaded module ``name`` came from.
@@ -74,51 +85,40 @@ class ModuleFinder:
         A Mismatch when only other builds of it are there, None when no file has that name.
         """
         loaded = Identity(build_id, srcversion)
-        fresh = self._index is None
         found = self._look(name, loaded)
-        if fresh or isinstance(found, ModuleFile):
-            return found
-        self._index = None
-        return self._look(name, loaded)
+        if not isinstance(found, ModuleFile):
+            self._names = self._search(fresh=True)
+            found = self._look(name, loaded, fresh=True)
+        self._index.keep()
+        return found
 
-    def _look(self, name: str, loaded: Identity) -> ModuleFile | Mismatch | None:
-        if self._index is None:
-            self._index = {}
-            for path in self._files():
-                self._index.setdefault(_module_name(path), []).append(path)
+    def _look(self, name: str, loaded: Identity, *, fresh: bool = False) -> ModuleFile | Mismatch | None:
+        if self._names is None:
+            self._names = self._search()
         candidates = []
-        for path in self._index.get(name, ()):
+        for root, path in self._names.get(name, ()):
             try:
-                file = ModuleFile.open(path, machine=self._machine)
+                # A file that is another build, as those of other kernels are, need not be read as a whole.
+                own_name, identity = self._index.identity(root, path, fresh=fresh)
+                verdict = loaded.matches(identity) if own_name == name else False
+                if verdict is not False:
+                    file = ModuleFile.open(path, machine=self._machine)
+                    identity, verdict = file.identity, loaded.matches(file.identity)
             except SymbolError as error:
                 candidates.append(Candidate(path, None, error.message))
                 continue
-            verdict = loaded.matches(file.identity) if file.name == name else False
             if verdict:
                 return file
-            problem = (
-                f"another build, {file.identity}" if verdict is False else f"cannot be told: it has {file.identity}"
-            )
-            candidates.append(Candidate(path, file.identity, problem))
+            problem = f"another build, {identity}" if verdict is False else f"cannot be told: it has {identity}"
+            candidates.append(Candidate(path, identity, problem))
         return Mismatch(name, loaded, tuple(candidates)) if candidates else None
 
-    def _files(self) -> Iterator[Path]:
-        seen = 0
+    def _search(self, *, fresh: bool = False) -> dict[str, list[_Found]]:
+        names: dict[str, list[_Found]] = {}
         for directory in self._directories:
             if directory.is_file():
-                yield directory
-            for root, directories, names in os.walk(directory):
-                directories.sort()
-                seen += len(names)
-                if seen > _MAX_FILES:
-                    return
-                for name in sorted(names):
-                    if name.endswith(_SUFFIXES):
-                        yield Path(root, name)
-
-
-def _module_name(path: Path) -> str:
-    stem = path.name
-    for suffix in _SUFFIXES:
-        stem = stem.removesuffix(suffix)
-    return stem.replace("-", "_")
+                names.setdefault(module_name(directory.name), []).append(_Found(directory, directory))
+                continue
+            for name, paths in self._index.by_name(directory, fresh=fresh).items():
+                names.setdefault(name, []).extend(_Found(directory, path) for path in paths)
+        return names

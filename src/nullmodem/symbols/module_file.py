@@ -222,6 +222,17 @@ class ModuleFile:
         return symbol
 
 
+def read_identity(path: Path) -> tuple[str, Identity]:
+    """The name and the build of the module in a file, without reading the rest of it.
+
+    SymbolError when it is missing, broken, compressed, or no kernel module.
+    """
+    with ElfFile.open(path) as elf:
+        _check_kind(elf, None)
+        info = _modinfo(elf)
+        return _name(elf, info), Identity(elf.build_id(), _first(info, "srcversion"))
+
+
 def _check_kind(elf: ElfFile, machine: int | None) -> None:
     hint = "name the .ko that `make` left in the module's directory"
     if elf.type != ET_REL:
