@@ -41,7 +41,7 @@ soak: setup ## the tests that take minutes: hundreds of module loads, many boots
 	@$(BIN)/python -m pytest -m soak --timeout 3600 $(TEST_ARGS)
 
 .PHONY: bench
-bench: setup ## measure: packets, bytes and round trips first, seconds after
+bench: setup ## measure everything the documentation states, and write it down (quiet machine, half an hour)
 	@$(BIN)/python bench/run.py
 
 .PHONY: lint

@@ -6,20 +6,27 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pexpect
 
+from nullmodem.frontends.gdb.launch import find_gdb
+from nullmodem.kbuild import build_module
 from nullmodem.testing.gdb import Gdb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from nullmodem.kbuild import Kernel
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "simple"
 PROGRAM = (sys.executable, "-m", "nullmodem")
 PATIENCE = 120.0
 
@@ -124,3 +131,52 @@ def use(served: Served, gdb_path: str) -> None:
         gdb("delete")
         gdb.send("continue")
         assert loading.wait(PATIENCE) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Medians of several starts, in seconds, and the most memory a session needed, in MB.
+
+    ``own_start`` is wall time, ``own_processor`` the processor's, which other work on the machine does not change.
+    """
+
+    gdb: str
+    starts: int
+    to_init: float
+    own_start: float
+    own_processor: float
+    boot: float
+    memory: float
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def sentence(self) -> str:
+        return (
+            f"From `nullmodem run` to the prompt of gdb {self.gdb} in the module's init: {self.to_init:.1f} s "
+            f"(median of {self.starts}), of which the machine's boot is {self.boot:.1f} s "
+            f"and nullmodem's own start {self.own_start:.1f} s ({self.own_processor:.1f} s of the processor). "
+            f"The session's process needed {self.memory:.0f} MB at most."
+        )
+
+
+def time_starts(kernel: Kernel, gdb: str, starts: int, work: Path) -> Times:
+    """Start again and again, each time with a module that is not built yet."""
+    work.mkdir(mode=0o700)
+    to_init = []
+    # One more at first, which fills caches: nullmodem's, gdb's, the machine's.
+    for number in range(starts + 1):
+        source = shutil.copytree(EXAMPLE, work / f"start{number}" / "simple")
+        to_init.append(seconds_to_init(source, kernel.name, gdb, work))
+    module = build_module(source, kernel, work / "build").ko
+    own, processor, boot, memory = [], [], [], []
+    for _ in range(starts):
+        with serving(module, kernel.name, work) as served:
+            own.append(served.own_seconds)
+            processor.append(served.processor_seconds)
+            boot.append(served.boot_seconds)
+            use(served, gdb)
+            memory.append(served.memory("VmHWM"))
+    median = statistics.median
+    version = ".".join(map(str, find_gdb(gdb).version))
+    return Times(version, starts, median(to_init[1:]), median(own), median(processor), median(boot), max(memory))

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m nullmodem` is the program, too."""
+"""The whole program: the command line, and beside it what stands above it in the house."""
 
+from __future__ import annotations
+
+from nullmodem.bench.command import bench
 from nullmodem.frontends.cli.main import main
 
-main(prog_name="nullmodem")
+main.add_section("Measure", (bench,))
+
+if __name__ == "__main__":
+    main(prog_name="nullmodem")

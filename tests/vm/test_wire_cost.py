@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the wire is used for, counted on the kernel's side, beside what a plain gdb needs for the same on that kernel.
 
-The operations and both ways to do them are those of bench/, which measures more and writes it down.
+The operations and both ways to do them are those of `nullmodem bench`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from report import compare, total
-from scenarios import OPERATIONS, SCENARIOS
-from sides import Plain, Session
 from startup import serving, use
 
+from nullmodem.bench.measure import build_modules, count
+from nullmodem.bench.play import play
+from nullmodem.bench.report import Comparison, compare
+from nullmodem.bench.scenarios import read_scenarios
+from nullmodem.bench.sides import Plain, Session, World
 from nullmodem.kbuild import build_module, ensure_kernel
 from support.gdb import EVERY_KERNEL_ONE_GDB, debian
 
@@ -23,13 +25,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sides import Measured
+    from _pytest.mark.structures import ParameterSet
     from startup import Served
 
+    from nullmodem.bench.sides import Measured
     from nullmodem.wire.meter import WireCost
 
 # The first test waits for everything to be measured on both sides.
-pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.slow, pytest.mark.timeout(600)]
+
+SCENARIOS = read_scenarios()
+MISSED = {
+    "bytes": {
+        "next": "0.44 and more: each of the range's branches costs registers",
+        "next, loop": "1.12: every turn of the loop stops at its call",
+        "next, 300 more tasks": "0.33, as without the tasks",
+        "next, loop, 300 more tasks": "0.98, as without the tasks",
+        "false condition": "1.06: gdb reads and decides",
+    },
+    "trips": {"next": "0.43 and more: each of the range's branches costs two"},
+    "guard": {
+        "load": "1.24: section names are read with what lies between them",
+        "attach": "2.09: the stack is read as far as the interrupted code",
+        "false condition": "1.06: gdb reads and decides",
+        "interrupt, five set": "3.3: the stack is read as far as the interrupted code",
+        "print struct": "1.18: whole lines of 64 bytes",
+        "next, loop": "1.12: every turn of the loop stops at its call",
+        "begin": "5.7: the kernel is verified and the module loader is watched",
+        "begin, 20 modules": "1.52: section names are read with what lies between them",
+    },
+}
+"""What has not been reached, with nullmodem's figure by plain gdb's on Linux 6.1."""
+MODULES = 20
+"""How many the scenario "beginning with modules" loads."""
+RAW_LENGTH = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -40,30 +69,64 @@ class Costs:
     nullmodem: dict[str, Measured]
     session_counted: WireCost
     relay_counted: WireCost
+    raw_read: WireCost
 
-    def table(self, *names: str) -> str:
-        """What was measured, as text."""
-        operations = compare({name: OPERATIONS[name] for name in names}, self.plain, self.nullmodem)
-        return "\n".join(" | ".join((operation.title, *operation.cells)) for operation in operations)
+    def operation(self, name: str) -> Comparison:
+        """One operation, on both sides."""
+        return next(each for each in compare(SCENARIOS, self.plain, self.nullmodem) if each.name == name)
+
+    def byte_ratio(self, name: str) -> float:
+        """nullmodem's bytes by plain gdb's."""
+        return said(self.operation(name), self.operation(name).byte_ratio)
+
+    def trip_ratio(self, name: str) -> float:
+        """nullmodem's round trips by plain gdb's."""
+        return said(self.operation(name), self.operation(name).trip_ratio)
+
+
+def bars(kind: str, most: dict[str, float]) -> list[ParameterSet]:
+    """Parameters for a test of each: operation, limit."""
+    return [
+        pytest.param(
+            name, limit, id=f"{name}-{limit}",
+            marks=[pytest.mark.xfail(strict=True, reason=MISSED[kind][name])] if name in MISSED[kind] else [],
+        )
+        for name, limit in most.items()
+    ]  # fmt: skip
+
+
+def said(operation: Comparison, ratio: float | None) -> float:
+    """A ratio that is there, printed with what it was made of, which a failed test shows."""
+    print(" | ".join((operation.title, *operation.cells(measured=False))))
+    assert ratio is not None
+    return ratio
 
 
 @pytest.fixture(scope="module", params=EVERY_KERNEL_ONE_GDB)
-def costs(request: pytest.FixtureRequest, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Costs:
+def costs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Costs:
     """All scenarios, on a kernel for each side."""
     name, gdb = request.param
     kernel = ensure_kernel(name)
     work = tmp_path_factory.mktemp("cost")
-    source = shutil.copytree(repository / "bench" / "module", work / "module")
-    module = build_module(source, kernel, work / "build")
-    with Plain(kernel, gdb(), (module,), work / "p") as plain:
-        for scenario in SCENARIOS:
-            scenario(plain)
-    with Session(kernel, gdb(), (module,), work / "s") as session:
-        for scenario in SCENARIOS:
-            scenario(session)
-        session_counted, relay_counted = session.machine.live.cost, session.relay.cost
-    costs = Costs(plain.measured, session.measured, session_counted, relay_counted)
-    print(costs.table(*OPERATIONS))
+    world = World(kernel, gdb(), build_modules(SCENARIOS, kernel, work / "modules"))
+    plain = count(Plain, world, SCENARIOS, work / "p")
+    with Session(world, work / "s") as session:
+        start = session.relay.cost
+        session.forget()
+        session.begin()
+        own = session.machine.live.cost
+        before = session.relay.cost
+        address = session.machine.live.text_address
+        assert len(session.machine.live.read_memory(address, RAW_LENGTH)) == RAW_LENGTH
+        raw_read = session.relay.cost - before
+        session_counted, relay_counted = session.machine.live.cost - own, session.relay.cost - before
+        assert (before - start).round_trips > 0
+        session.leave()
+        for scenario in SCENARIOS.scenarios:
+            play(scenario, session)
+    costs = Costs(plain, session.measured, session_counted, relay_counted, raw_read)
+    for operation in compare(SCENARIOS, costs.plain, costs.nullmodem):
+        print(" | ".join((operation.title, *operation.cells(measured=False))))
     return costs
 
 
@@ -71,25 +134,73 @@ def test_the_sessions_own_count_is_true(costs: Costs) -> None:
     assert costs.session_counted == costs.relay_counted
 
 
-def test_a_module_load_takes_few_round_trips(costs: Costs) -> None:
-    """From insmod to running on with init done: a plain gdb reads every section's name and address one by one."""
-    plain, ours = costs.plain["load"], costs.nullmodem["load"]
-    print(f"round trips for a module load: {ours.round_trips}, plain gdb with lx-symbols {plain.round_trips}")
-    assert ours.round_trips <= 16
-    assert 3 * ours.round_trips <= plain.round_trips
+def test_64_kib_read_use_95_percent_of_what_hex_and_the_line_allow(costs: Costs) -> None:
+    """Hex takes two bytes for one; what is lost besides are the packets around them."""
+    used = costs.raw_read.bytes_out + costs.raw_read.bytes_in
+    print(f"{used} bytes on the wire, {2 * RAW_LENGTH / used:.3f} of the least there can be")
+    assert 2 * RAW_LENGTH / used >= 0.95
 
 
-def test_loading_the_same_module_again_takes_fewer(costs: Costs) -> None:
-    assert costs.nullmodem["load again"].round_trips < costs.nullmodem["load"].round_trips
+# -- bars: nullmodem's figures by plain gdb's, in the same run --------------------------------------------------------
+
+
+@pytest.mark.parametrize(("operation", "most"), bars("bytes", {
+    "next": 0.20,
+    "next, loop": 0.20,
+    "next, 300 more tasks": 0.12,
+    "next, loop, 300 more tasks": 0.12,
+    "false condition": 0.35,
+}))  # fmt: skip
+def test_bytes_are_at_most_this_part_of_plain_gdbs(costs: Costs, operation: str, most: float) -> None:
+    assert costs.byte_ratio(operation) <= most
+
+
+@pytest.mark.parametrize(("operation", "most"), bars("trips", {
+    "next": 0.30,
+    "stepi, 300 more tasks": 0.20,
+    "hit, 300 more tasks": 0.20,
+    "print struct": 0.5,
+    "x/400xb": 0.01,
+    "info threads, 300 more tasks": 0.03,
+    "load": 0.25,
+    "attach, 300 more tasks": 0.25,
+}))  # fmt: skip
+def test_round_trips_are_at_most_this_part_of_plain_gdbs(costs: Costs, operation: str, most: float) -> None:
+    assert costs.trip_ratio(operation) <= most
+
+
+def test_symbols_of_all_modules_take_few_round_trips_for_each(costs: Costs) -> None:
+    """What the kernel itself costs is taken off on both sides."""
+    plain, ours = (
+        (side["begin, 20 modules"].round_trips - side["begin"].round_trips) / MODULES
+        for side in (costs.plain, costs.nullmodem)
+    )
+    print(f"round trips for each module: {ours:.2f}, plain gdb with lx-symbols {plain:.2f}")
+    assert ours <= 0.12 * plain
+
+
+@pytest.mark.parametrize(
+    ("operation", "most"), bars("guard", {each.name: 1.05 for each in SCENARIOS.operations if not each.lone})
+)
+def test_no_operation_takes_more_bytes_than_a_plain_gdb(costs: Costs, operation: str, most: float) -> None:
+    """Five in a hundred are allowed for what is read ahead."""
+    assert costs.byte_ratio(operation) <= most
 
 
 @pytest.mark.parametrize("again", ["bt again", "print struct again"])
 def test_what_was_looked_at_costs_nothing_again_in_the_same_stop(costs: Costs, again: str) -> None:
-    assert total(costs.nullmodem[again].cost) == 0, costs.nullmodem[again].exchanges
+    assert costs.nullmodem[again].bytes == 0, costs.nullmodem[again].exchanges
 
 
 def test_a_second_gdb_on_the_same_stop_costs_nothing(costs: Costs) -> None:
-    assert total(costs.nullmodem["second gdb"].cost) == 0, costs.nullmodem["second gdb"].exchanges
+    assert costs.nullmodem["second gdb"].bytes == 0, costs.nullmodem["second gdb"].exchanges
+
+
+# -- how it is done ----------------------------------------------------------------------------------------------------
+
+
+def test_loading_the_same_module_again_takes_fewer(costs: Costs) -> None:
+    assert costs.nullmodem["load again"].round_trips < costs.nullmodem["load"].round_trips
 
 
 def test_breakpoints_that_stay_set_are_not_sent_again(costs: Costs) -> None:
@@ -103,22 +214,6 @@ def test_breakpoints_that_stay_set_are_not_sent_again(costs: Costs) -> None:
 
 def test_400_bytes_take_at_most_four_reads(costs: Costs) -> None:
     assert costs.nullmodem["x/400xb"].round_trips <= 4, costs.nullmodem["x/400xb"].exchanges
-
-
-def test_the_thread_list_is_the_processors(costs: Costs) -> None:
-    """A plain gdb asks for every task's name and registers, two round trips for each."""
-    assert costs.nullmodem["info threads"].round_trips <= costs.plain["info threads"].round_trips // 10
-
-
-@pytest.mark.parametrize("operation", ["attach", "hit", "bt", "print struct", "stepi", "next", "next, loop", "finish"])
-def test_no_common_operation_takes_more_round_trips_than_a_plain_gdb(costs: Costs, operation: str) -> None:
-    print(costs.table(operation))
-    assert costs.nullmodem[operation].round_trips < costs.plain[operation].round_trips
-
-
-def test_a_line_is_stepped_over_at_half_the_bytes_or_less(costs: Costs) -> None:
-    """A plain gdb executes it instruction by instruction, and reads all registers after each."""
-    assert total(costs.nullmodem["next"].cost) <= 0.6 * total(costs.plain["next"].cost), costs.table("next")
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nullmodem.kbuild import Kernel
+    from nullmodem.wire.streams import ByteStream
 
 TAKE_OVER_SECONDS = 60.0
 AHEAD = 128
@@ -76,10 +77,7 @@ def boot(
         IdentityError: the kernel that came up is not ``options.kernel.vmlinux``.
     """
     kernel = options.kernel
-    vmlinux = Vmlinux.open(kernel.vmlinux)
-    for_gdb = vmlinux_for_gdb(vmlinux, cache_root() / "vmlinux")
-    types = TypeInfo.open(kernel.vmlinux)
-    arch = by_elf_machine(vmlinux.machine)
+    files = open_files(kernel, workdir, options.search)
     spec = QemuSpec(
         kernel=kernel.image,
         memory_mb=options.memory_mb,
@@ -90,15 +88,38 @@ def boot(
     )
     target = QemuTarget.launch(spec, workdir / "target", progress=progress, cache=cache_root())
     try:
-        index = ModuleIndex(cache_root() / "module-index")
-        finder = ModuleFinder((*options.search, kernel.build_tree), machine=vmlinux.machine, index=index)
-        files = Files(vmlinux, for_gdb, types, finder, ModuleStore(workdir / "modules"))
         wire = SocketStream(through(target.kgdb) if through is not None else target.kgdb)
-        session = Session(KgdbStub(wire, arch), files, EventBus(), ahead=AHEAD, policy=options.policy)
-        live = LiveSession(session, target.break_in)
-        live.start(TAKE_OVER_SECONDS)
-        live.go()
+        return take_over(name, target, wire, files, kernel, workdir, options.policy)
     except BaseException:
         target.close()
         raise
+
+
+def open_files(kernel: Kernel, workdir: Path, search: tuple[Path, ...] = ()) -> Files:
+    """Everything a session knows from files: the kernel's, and where modules' are looked for.
+
+    Raises SymbolError when a file of the kernel is no good.
+    """
+    vmlinux = Vmlinux.open(kernel.vmlinux)
+    for_gdb = vmlinux_for_gdb(vmlinux, cache_root() / "vmlinux")
+    types = TypeInfo.open(kernel.vmlinux)
+    index = ModuleIndex(cache_root() / "module-index")
+    finder = ModuleFinder((*search, kernel.build_tree), machine=vmlinux.machine, index=index)
+    return Files(vmlinux, for_gdb, types, finder, ModuleStore(workdir / "modules"))
+
+
+def take_over(
+    name: str,
+    target: QemuTarget,
+    wire: ByteStream,
+    files: Files,
+    kernel: Kernel,
+    workdir: Path,
+    policy: Policy = Policy.RELEASE,
+) -> Machine:
+    """Begin a session on a machine that runs. Raises what `LiveSession.start` does; the machine is left as it is."""
+    stub = KgdbStub(wire, by_elf_machine(files.vmlinux.machine))
+    live = LiveSession(Session(stub, files, EventBus(), ahead=AHEAD, policy=policy), target.break_in)
+    live.start(TAKE_OVER_SECONDS)
+    live.go()
     return Machine(name, live, target, kernel, workdir)

@@ -34,10 +34,17 @@ class Program(click.Group):
 
     def __init__(self, *args: Any, sections: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._sections = sections
-        for commands in sections.values():
-            for command in commands:
-                self.add_command(command)
+        self._sections: dict[str, Sequence[click.Command]] = {}
+        for title, commands in sections.items():
+            self.add_section(title, commands)
+
+    def add_section(self, title: str, commands: Sequence[click.Command]) -> None:
+        """Add commands, listed last, under a title that is new."""
+        if title in self._sections:  # the module that adds it was imported under two names, as `python -m` does
+            return
+        self._sections[title] = commands
+        for command in commands:
+            self.add_command(command)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # as click calls it
         return [str(command.name) for commands in self._sections.values() for command in commands]

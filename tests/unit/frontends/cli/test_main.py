@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 from nullmodem import __version__
+from nullmodem.__main__ import main
 from nullmodem.errors import BuildError, CommandError, NoSessionError, UsageError
 from nullmodem.frontends.cli.common import Program, printable
-from nullmodem.frontends.cli.main import main
 
 ALL = {
     *("run", "kernel", "status", "list", "modules", "loadmap", "gdb", "interrupt", "continue", "load", "unload"),
-    *("reload", "exec", "push", "console", "stop", "gdbstart", "gdbinit"),
+    *("reload", "exec", "push", "console", "stop", "gdbstart", "gdbinit", "bench"),
 }
 
 
@@ -70,7 +70,7 @@ def test_the_module_is_the_program_too() -> None:
     )
     assert result.stdout == f"nullmodem, version {__version__}\n"
     for script in entry_points(group="console_scripts", name="nullmodem"):
-        assert script.value == "nullmodem.frontends.cli.main:main"
+        assert script.value == "nullmodem.__main__:main"
 
 
 def test_a_typo_is_met_with_what_was_meant() -> None:
