@@ -2,7 +2,8 @@
 """Measure everything that the documentation states, and write it down: `make bench`.
 
 Counted figures are the same on every machine; seconds are this machine's, so run it on a quiet one. What is measured on
-the wire is what `nullmodem bench` measures. To it comes how starting takes its time (startup.py).
+the wire is what `nullmodem bench` measures. To it come how starting takes its time (startup.py), what the session adds
+to an exchange (overhead.py), and how cost grows with the size of the world (growth.py).
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from growth import GROWTHS
+from overhead import exchange_overhead
 from startup import time_starts
 
 from nullmodem.bench.command import BAUD
 from nullmodem.bench.measure import installed_gdbs
-from nullmodem.bench.picture import bars
+from nullmodem.bench.picture import bars, curves
 from nullmodem.bench.request import Request, carry_out, show
 from nullmodem.errors import NullmodemError
 from nullmodem.kbuild import ensure_kernel
@@ -60,7 +63,27 @@ def starts(kernel: str, results: Path) -> None:
     write(results / "starts.json", found)
 
 
-PARTS: dict[str, Callable[[str, Path], None]] = {"wire": wire, "starts": starts}
+def overhead(_kernel: str, results: Path) -> None:
+    """What the session adds to an exchange."""
+    found = exchange_overhead()
+    write(results / "overhead.json", found.as_json())
+    print(found.sentence())
+
+
+def growth(_kernel: str, results: Path) -> None:
+    """How cost grows with the size of the world."""
+    for each in GROWTHS:
+        say(f"growth: {each.name}")
+        grown = each.measure()
+        write(results / f"growth-{each.name}.json", grown.as_json())
+        picture = curves(grown.title, grown.across, grown.up, grown.curves)
+        (results / f"growth-{each.name}.svg").write_text(picture, encoding="utf-8")
+        print(grown.text())
+
+
+PARTS: dict[str, Callable[[str, Path], None]] = {
+    "wire": wire, "starts": starts, "overhead": overhead, "growth": growth,
+}  # fmt: skip
 
 
 @click.command(help=__doc__)

@@ -195,11 +195,11 @@ class Gdb:
 
 
 class Rig:
-    """Kernel, machine, session and gdbs."""
+    """Kernel, machine, session and gdbs. ``cpus``: two at least."""
 
-    def __init__(self, kernel: FakeKernel, directory: Path, policy: Policy) -> None:
+    def __init__(self, kernel: FakeKernel, directory: Path, policy: Policy, cpus: int = 2) -> None:
         self.kernel = kernel
-        self.machine = Machine(cpus=2)
+        self.machine = Machine(cpus=cpus)
         self.memory = MachineMemory(self.machine)
         text = kernel.vmlinux.text.shifted(SLIDE)
         self.memory.adopt(kernel.memory(), range(text.start, text.end))
@@ -313,9 +313,9 @@ def next_event(subscription: Subscription, kind: type) -> object:
 
 
 @contextlib.contextmanager
-def rig_on(kernel: FakeKernel, directory: Path, *, policy: Policy = Policy.RELEASE) -> Iterator[Rig]:
+def rig_on(kernel: FakeKernel, directory: Path, *, policy: Policy = Policy.RELEASE, cpus: int = 2) -> Iterator[Rig]:
     """A session that has taken its target over, which runs; the wire is judged at the end."""
-    rig = Rig(kernel, directory, policy)
+    rig = Rig(kernel, directory, policy, cpus)
     try:
         rig.live.start(PATIENCE_SECONDS)
         rig.live.go()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -254,7 +255,7 @@ class Plain(Side):
         # What a user of `add-symbol-file` writes down before the target stops: it costs the wire nothing.
         for module in self.world.modules:
             noted = f"/sys/module/{module}/sections"
-            self._noted[module] = self.run(f"! test -d {noted} || (cd {noted} && grep . .[a-z]*)")
+            self._noted[module] = self.run(f"! test -d {noted} || (cd {noted} && grep . $(ls -A))")
         self._attach()
 
     def _attach(self) -> None:
@@ -331,6 +332,12 @@ class Session(Side):
         require("Remote debugging using", gdb(f"target remote {self.server.address}"))
         return gdb
 
+    def connect(self) -> socket.socket:
+        """A connection as gdb's, for a client in this process."""
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(self.server.address)
+        return client
+
     def begin(self) -> None:
         # Where the files are is no secret: plain gdb is told, too.
         if self._copies is not None:
@@ -339,6 +346,7 @@ class Session(Side):
         self.attach()
 
     def forget(self) -> None:
+        self.run("true")  # it does run: what would stop it is lost on one that is about to
         self.machine.live.close(release=True)
         self._session.close()
 

@@ -10,6 +10,7 @@ SIGBUS, and a .ko is rebuilt in place all the time.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -189,6 +190,21 @@ class ElfFile:
     def read_at(self, offset: int, length: int) -> bytes:
         """``length`` bytes at a file offset."""
         return self._read(offset, length, f"offset {offset:#x}")
+
+    def data_ranges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """The parts of a range of the file that are no holes: those read as zeros, and take no room on the disk."""
+        while start < end:
+            try:
+                data = os.lseek(self._fd, start, os.SEEK_DATA)
+                hole = os.lseek(self._fd, data, os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # nothing but a hole up to the end of the file
+                    return
+                msg = f"cannot read {self.path}: {error.strerror}"
+                raise SymbolError(msg) from error
+            if data < end:
+                yield data, min(hole, end)
+            start = hole
 
     def symbols(self) -> Iterator[RawSymbol]:
         """Every symbol, in the file's order, the null symbol included; none when there is no symbol table."""

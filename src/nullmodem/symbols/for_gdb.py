@@ -66,7 +66,7 @@ def _write(original: Path, copy: Path) -> None:
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as out, ElfFile.open(original) as elf:
-            for start, end in _kept(elf):
+            for start, end in (data for kept in _kept(elf) for data in elf.data_ranges(*kept)):
                 out.seek(start)
                 for at in range(start, end, _CHUNK):
                     out.write(elf.read_at(at, min(_CHUNK, end - at)))

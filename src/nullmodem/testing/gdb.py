@@ -26,6 +26,7 @@ class Gdb:
         self.transcript: list[str] = []
         settings = ["set confirm off", "set pagination off", "set width 0", "set style enabled off"]
         settings += ["set debuginfod enabled off", "set breakpoint pending on", f"set prompt {self._tag}"]
+        settings += ["maint set internal-error corefile no"]  # a gdb that aborts says so; its core is of no use here
         options = [word for setting in settings for word in ("-iex", setting)]
         self._process = pexpect.spawn(
             path, ["-nx", "-q", *options, *arguments], encoding="utf-8", codec_errors="replace", echo=False,
