@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
+
+from nullmodem.bench.report import BAUDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from nullmodem.bench.report import Comparison, Report
 
 WIDTH: Final = 900
-_LABELS: Final = 330
+_BARS: Final = 250
+"""Where bars begin; what they are called stands before."""
+_UNIT: Final = 330
+"""How long plain gdb's are."""
+_MOST: Final = 1.4
+"""nullmodem's are not drawn longer than that."""
 _BAR: Final = 9
 _ROW: Final = 28
 _HEAD: Final = 64
@@ -23,51 +29,40 @@ _FONT: Final = 'font-family="ui-sans-serif, system-ui, sans-serif"'
 
 
 def bars(report: Report) -> str:
-    """Bytes of each operation that can be compared, plain gdb's and nullmodem's, on a logarithmic scale."""
+    """Bytes of each operation that can be compared: plain gdb's are a bar of one length, nullmodem's a part of it.
+
+    Behind each stand both sides' seconds at 115200 baud.
+    """
     shown = [operation for operation in report.operations if operation.byte_ratio is not None]
-    highest = max((_bytes(operation)[0] for operation in shown), default=1)
-    decades = max(1, math.ceil(math.log10(max(10, highest))))
-    height = _HEAD + _ROW * len(shown) + 34
-    return _document(height, [*_head(report), *_scale(decades, height), *_rows(shown, decades)])
-
-
-def _bytes(operation: Comparison) -> tuple[int, int]:
-    assert operation.plain is not None
-    assert operation.nullmodem is not None
-    return operation.plain.bytes, operation.nullmodem.bytes
+    height = _HEAD + _ROW * len(shown) + 12
+    return _document(height, [*_head(report), *_rows(shown)])
 
 
 def _head(report: Report) -> Iterator[str]:
-    yield _text(16, 24, "Bytes on the wire for each operation", size=16, weight=600)
+    yield _text(16, 24, "What each operation needs of the wire, plain gdb = 1", size=16, weight=600)
     yield _text(16, 44, report.title, size=11, colour=_FAINT)
-    yield _box(_LABELS + 20, 34, 12, _BAR, _PLAIN)
-    yield _text(_LABELS + 38, 43, "plain gdb", size=11)
-    yield _box(_LABELS + 120, 34, 12, _BAR, _OURS)
-    yield _text(_LABELS + 138, 43, "nullmodem, and its part of plain gdb's bytes", size=11)
+    yield _box(_BARS + 190, 35, 12, _BAR, _PLAIN)
+    yield _text(_BARS + 208, 44, "plain gdb", size=11)
+    yield _box(_BARS + 290, 35, 12, _BAR, _OURS)
+    yield _text(_BARS + 308, 44, "nullmodem, in bytes", size=11)
+    yield _text(WIDTH - 16, 44, f"seconds at {BAUDS[0]} baud", size=11, anchor="end")
 
 
-def _scale(decades: int, height: int) -> Iterator[str]:
-    for decade in range(decades + 1):
-        x = _LABELS + 20 + _scaled(10**decade, decades)
-        yield _line(x, _HEAD - 6, x, height - 28)
-        yield _text(x, height - 12, f"{10**decade:,}", size=10, colour=_FAINT, anchor="middle")
-
-
-def _rows(shown: Sequence[Comparison], decades: int) -> Iterator[str]:
+def _rows(shown: Sequence[Comparison]) -> Iterator[str]:
     for number, operation in enumerate(shown):
         y = _HEAD + _ROW * number
-        plain, ours = _bytes(operation)
-        yield _text(_LABELS + 8, y + 13, operation.name, size=12, anchor="end")
-        yield _box(_LABELS + 20, y + 1, _scaled(plain, decades), _BAR, _PLAIN)
-        yield _box(_LABELS + 20, y + 2 + _BAR, _scaled(ours, decades), _BAR, _OURS)
-        ratio = ours / plain
-        part = f"{ratio:.2f}" if ours else "nothing"
-        yield _text(_LABELS + 26 + _scaled(ours, decades), y + 2 + 2 * _BAR, part, size=10, colour=_OURS)
+        ratio = operation.byte_ratio or 0.0
+        ours = min(ratio, _MOST) * _UNIT
+        yield _text(_BARS - 10, y + 14, operation.name, size=12, anchor="end")
+        yield _box(_BARS, y + 1, _UNIT, _BAR, _PLAIN)
+        yield _box(_BARS, y + 2 + _BAR, ours, _BAR, _OURS)
+        yield _text(_BARS + ours + 6, y + 2 + 2 * _BAR, f"{ratio:.2f}", size=10, colour=_OURS)
+        yield _text(WIDTH - 16, y + 14, _seconds(operation), size=11, anchor="end")
 
 
-def _scaled(value: float, decades: int) -> float:
-    """Pixels for a number of bytes."""
-    return (WIDTH - _LABELS - 70) * math.log10(max(1, value)) / decades
+def _seconds(operation: Comparison) -> str:
+    sides = (operation.plain, operation.nullmodem)
+    return " → ".join(f"{side.cost.seconds(BAUDS[0]):.2f}" for side in sides if side is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +84,8 @@ def curves(title: str, across: str, up: str, drawn: Sequence[Curve]) -> str:
         y = bottom - (bottom - top) * quarter / 4
         x = left + (right - left) * quarter / 4
         parts.append(_line(left, y, right, y))
-        parts.append(_text(left - 8, y + 4, f"{most_y * quarter / 4:,.4g}", size=10, colour=_FAINT, anchor="end"))
-        parts.append(_text(x, bottom + 18, f"{most_x * quarter / 4:,.4g}", size=10, colour=_FAINT, anchor="middle"))
+        parts.append(_text(left - 8, y + 4, _number(most_y * quarter / 4), size=10, colour=_FAINT, anchor="end"))
+        parts.append(_text(x, bottom + 18, _number(most_x * quarter / 4), size=10, colour=_FAINT, anchor="middle"))
     colours = (_OURS, "#b0572b", "#3a62a8", "#7b4f9d")
     for curve, colour in zip(drawn, colours, strict=False):
         places = [(left + (right - left) * x / most_x, bottom - (bottom - top) * y / most_y) for x, y in curve.points]
@@ -100,6 +95,10 @@ def curves(title: str, across: str, up: str, drawn: Sequence[Curve]) -> str:
         x, y = places[-1]
         parts.append(_text(x + 10, y + 4, curve.name, size=11, colour=colour))
     return _document(bottom + 52, parts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
 
 
 def _document(height: float, parts: Sequence[str]) -> str:
