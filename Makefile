@@ -16,7 +16,7 @@ TEST_ARGS ?=
 
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## packages (apt), .venv, both target kernels; does only what is not done yet
@@ -26,6 +26,11 @@ setup: ## packages (apt), .venv, both target kernels; does only what is not done
 demo: ## the whole debugging session, on a real kernel, from connecting to unloading, by itself
 	@tools/setup 6.1
 	@$(BIN)/python demo/session.py
+
+.PHONY: demo-serial
+demo-serial: ## the same over one cable for console and kgdb, with a terminal server between
+	@tools/setup 6.1
+	@$(BIN)/python demo/serial_line.py
 
 .PHONY: test
 test: setup lint ## all checks and all tests, real kernels included (TEST_JOBS=2, TEST_ARGS=)

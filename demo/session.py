@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import click
 
@@ -25,9 +25,10 @@ from nullmodem.kbuild import ensure_kernel
 from nullmodem.testing.gdb import Gdb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nullmodem.api.commands import RunningCommand
+    from nullmodem.api.live import LiveSession
     from nullmodem.api.machine import Machine
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "simple"
@@ -36,12 +37,24 @@ BAUD = 115200
 MAX_STEPS = 8
 
 
+class Hands(Protocol):
+    """Who does on the target what a user does there. A `Machine` is one."""
+
+    live: LiveSession
+
+    def load(self, name: str, parameters: Sequence[str] = ()) -> RunningCommand: ...
+
+    def unload(self, name: str) -> RunningCommand: ...
+
+    def run(self, command: str) -> RunningCommand: ...
+
+
 class Dialogue:
     """Types into gdb, shows what it says, and stops the show when it says something else than it should."""
 
-    def __init__(self, gdb: Gdb, machine: Machine) -> None:
+    def __init__(self, gdb: Gdb, live: LiveSession) -> None:
         self._gdb = gdb
-        self._machine = machine
+        self._live = live
 
     def chapter(self, title: str) -> None:
         click.echo("\n" + click.style(f"== {title}", bold=True))
@@ -66,7 +79,7 @@ class Dialogue:
     def continue_and(self, command: str, start: Callable[[], RunningCommand], *expected: str) -> RunningCommand:
         """Let the target run, start something on it, and wait for gdb's next stop."""
         self._continue()
-        self._machine.live.wait_until_running(PATIENCE)
+        self._live.wait_until_running(PATIENCE)
         click.echo(click.style(f"target# {command}", fg="green"))
         running = start()
         self._answer(self._gdb.wait(PATIENCE), "continue", expected)
@@ -105,14 +118,14 @@ def fail(why: str) -> NoReturn:
     raise SystemExit(1)
 
 
-def load_and_step(talk: Dialogue, machine: Machine) -> None:
+def load_and_step(talk: Dialogue, hands: Hands) -> None:
     """A breakpoint in a module that is not there, and its init from the first line to the last."""
     talk.chapter("A breakpoint in a module that is not loaded yet")
     talk.type("break simple_init", "pending")
 
     talk.chapter("Load it: gdb stands on the first line of its init, which has not run")
     loading = talk.continue_and(
-        "insmod simple.ko greeting=hi", lambda: machine.load("simple", ("greeting=hi",)), "simple_init () at"
+        "insmod simple.ko greeting=hi", lambda: hands.load("simple", ("greeting=hi",)), "simple_init () at"
     )
     talk.type("backtrace", "do_init_module (mod=")
     talk.type("info sharedlibrary", "simple.ko")
@@ -136,11 +149,11 @@ def load_and_step(talk: Dialogue, machine: Machine) -> None:
     talk.interrupt()
 
 
-def use_the_device(talk: Dialogue, machine: Machine, exercise: str) -> None:
+def use_the_device(talk: Dialogue, hands: Hands, exercise: str) -> None:
     """Every file operation stopped in and stepped."""
     talk.chapter("A program uses the device: open, write, read, ioctl, close")
     program = f"{exercise} nullmodem"
-    using = talk.continue_and(program, lambda: machine.run(program), "simple_dev_open (inode=")
+    using = talk.continue_and(program, lambda: hands.run(program), "simple_dev_open (inode=")
     talk.type("next")
     talk.type("next")
     talk.continue_to("simple_write (file=", "size=9")
@@ -159,23 +172,38 @@ def use_the_device(talk: Dialogue, machine: Machine, exercise: str) -> None:
     talk.interrupt()
 
 
-def unload_and_load_again(talk: Dialogue, machine: Machine) -> None:
+def unload_and_load_again(talk: Dialogue, hands: Hands) -> None:
     """Its exit, and its init once more at another address."""
     talk.chapter("Unload it: gdb stands in its exit")
-    unloading = talk.continue_and("rmmod simple", lambda: machine.unload("simple"), "simple_exit () at")
+    unloading = talk.continue_and("rmmod simple", lambda: hands.unload("simple"), "simple_exit () at")
     talk.type("next")
     talk.type("print simple_count", "= 5")
     talk.let_run(unloading)
     talk.interrupt()
 
     talk.chapter("Load it again, wherever it lands: the same breakpoints hold")
-    again = talk.continue_and("insmod simple.ko", lambda: machine.load("simple"), "simple_init () at")
+    again = talk.continue_and("insmod simple.ko", lambda: hands.load("simple"), "simple_init () at")
     talk.type("print greeting", '"hello"')
     talk.type("info breakpoints", "breakpoint already hit 2 times")
     talk.type("delete")
     talk.let_run(again)
     talk.interrupt()
     talk.type("detach", "detached")
+
+
+def whole_job(talk: Dialogue, hands: Hands, exercise: str) -> None:
+    """From a breakpoint in a module that is not there to its second load; ``exercise`` is a path on the target."""
+    load_and_step(talk, hands)
+    use_the_device(talk, hands, exercise)
+    unload_and_load_again(talk, hands)
+
+
+def compile_exercise(directory: Path) -> Path:
+    """The program that uses the module's device, for the target, which has no libraries."""
+    exercise = directory / "exercise"
+    compiler = os.environ.get("CC", "gcc")
+    subprocess.run([compiler, "-static", "-O2", "-o", exercise, EXAMPLE / "exercise.c"], check=True)
+    return exercise
 
 
 def report(machine: Machine) -> None:
@@ -197,20 +225,16 @@ def main(gdb_path: str, kernel: str) -> None:
             machine = boot("demo", BootOptions(kernel=ensure_kernel(kernel)), work / "machine", click.echo)
             stack.callback(machine.close)
             machine.build(EXAMPLE)
-            exercise = work / "exercise"
-            compiler = os.environ.get("CC", "gcc")
-            subprocess.run([compiler, "-static", "-O2", "-o", exercise, EXAMPLE / "exercise.c"], check=True)
+            exercise = compile_exercise(work)
             server = GdbServer(machine.live, listen_unix(work / "gdb"))
             stack.callback(server.close)
             click.echo(click.style(f"$ gdb {machine.live.vmlinux}", fg="cyan"))
             gdb = stack.enter_context(
                 Gdb(gdb_path, *index_cache(find_gdb(gdb_path)), machine.live.vmlinux, patience=PATIENCE)
             )
-            talk = Dialogue(gdb, machine)
+            talk = Dialogue(gdb, machine.live)
             talk.type(f"target remote {server.address}", "Remote debugging using")
-            load_and_step(talk, machine)
-            use_the_device(talk, machine, machine.target.push(exercise))
-            unload_and_load_again(talk, machine)
+            whole_job(talk, machine, machine.target.push(exercise))
             gdb.quit()
             report(machine)
         except NullmodemError as error:

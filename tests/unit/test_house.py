@@ -145,7 +145,9 @@ def test_every_dependency_is_in_the_lock() -> None:
     assert dependencies() - locked == set()
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "setup", "soak", "bench", "docs", "lint", "clean", "help"])
+@pytest.mark.parametrize(
+    "target", ["demo", "demo-serial", "test", "setup", "soak", "bench", "docs", "lint", "clean", "help"]
+)
 def test_make_help_lists_every_promised_target(target: str) -> None:
     help_text = subprocess.run(["make", "help"], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
     assert f"  make {target} " in help_text

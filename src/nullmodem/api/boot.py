@@ -6,21 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nullmodem.api.files import read_files
 from nullmodem.api.live import LiveSession
 from nullmodem.api.machine import Machine
 from nullmodem.kbuild import cache_root
 from nullmodem.session.events import EventBus
 from nullmodem.session.model import Policy
 from nullmodem.session.session import Session
-from nullmodem.session.world import Files
 from nullmodem.stub.arch import by_elf_machine
 from nullmodem.stub.client import KgdbStub
-from nullmodem.symbols.finder import ModuleFinder
-from nullmodem.symbols.for_gdb import vmlinux_for_gdb
-from nullmodem.symbols.module_index import ModuleIndex
-from nullmodem.symbols.store import ModuleStore
-from nullmodem.symbols.types import TypeInfo
-from nullmodem.symbols.vmlinux import Vmlinux
 from nullmodem.targets.initramfs import find_busybox
 from nullmodem.targets.qemu import QemuTarget, find_qemu
 from nullmodem.targets.spec import Accel, QemuSpec
@@ -32,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nullmodem.kbuild import Kernel
+    from nullmodem.session.world import Files
     from nullmodem.wire.streams import ByteStream
 
 TAKE_OVER_SECONDS = 60.0
@@ -100,12 +95,7 @@ def open_files(kernel: Kernel, workdir: Path, search: tuple[Path, ...] = ()) -> 
 
     Raises SymbolError when a file of the kernel is no good.
     """
-    vmlinux = Vmlinux.open(kernel.vmlinux)
-    for_gdb = vmlinux_for_gdb(vmlinux, cache_root() / "vmlinux")
-    types = TypeInfo.open(kernel.vmlinux)
-    index = ModuleIndex(cache_root() / "module-index")
-    finder = ModuleFinder((*search, kernel.build_tree), machine=vmlinux.machine, index=index)
-    return Files(vmlinux, for_gdb, types, finder, ModuleStore(workdir / "modules"))
+    return read_files(kernel.vmlinux, (*search, kernel.build_tree), workdir)
 
 
 def take_over(

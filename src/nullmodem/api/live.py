@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from nullmodem.api.taking import TakeOver
 from nullmodem.errors import NullmodemError, StateError, UsageError, WireTimeout
 from nullmodem.session.engine import Engine
 from nullmodem.session.model import Client, Lost, Module, Resume, Said, State, Stop, Stopped, Thread
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from nullmodem.api.taking import BreakIn
     from nullmodem.session.breakpoints import Breakpoint
     from nullmodem.session.cache import CacheStatistics
     from nullmodem.session.events import EventBus, Subscription
@@ -27,15 +28,6 @@ if TYPE_CHECKING:
     from nullmodem.wire.meter import WireCost
 
 T = TypeVar("T")
-
-BREAK_IN_PATIENCE = 5.0
-"""Seconds after which a break-in that had no effect is tried again: the BREAK or the key behind it was lost."""
-
-
-class BreakIn(Protocol):
-    """How a running target is stopped from outside."""
-
-    def __call__(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +60,23 @@ class LiveSession:
         self._break_in = break_in
         self._engine = Engine(session)
         self._breaking = threading.Lock()
+        self._taking = TakeOver(self._engine, session, break_in)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def start(self, timeout: float) -> Stop:
         """Break into the target and take it over; it is stopped when this returns.
 
+        It is asked again as long as there is time: what was sent to a target that runs may be lost.
+
         Raises:
             WireTimeout: it did not stop within ``timeout`` seconds.
+            TargetError, UsageError: it could not be broken into, and does not answer.
             IdentityError, KernelDataError: it is not what the session was told; it runs on, unarmed.
         """
         self._engine.start()
-        future = self._engine.submit(lambda: self._session.take_over(timeout))
-        deadline = time.monotonic() + timeout
-        while not future.done() and time.monotonic() < deadline:
-            if not self._session.target.is_known:  # a break-in sent to a target that has stopped stops it once more
-                self._break_in()
-            concurrent.futures.wait([future], timeout=BREAK_IN_PATIENCE)
         try:
-            future.result()
+            self._taking.run(timeout)
         except NullmodemError:
             self._engine.stop()
             raise
@@ -101,11 +91,14 @@ class LiveSession:
         """
         if self._engine.ended:
             return
-        if release and self.is_running:
-            self.interrupt()
-            self.wait_for_stop(10.0)
-        self._engine.call(self._session.release if release else (lambda: None))
-        self._engine.stop()
+        try:
+            if release and self.state not in (State.LOST, State.DISCONNECTED):
+                if self.is_running:
+                    self.interrupt()
+                    self.wait_for_stop(10.0)
+                self._engine.call(self._session.release)
+        finally:
+            self._engine.stop()
 
     def subscribe(self, *, tells_of_stops: bool = False) -> Subscription:
         """Hear of every event from now on. ``tells_of_stops``: and tell somebody who is not attached of a stop; until
@@ -265,6 +258,16 @@ class LiveSession:
                 except NullmodemError:
                     self._call(lambda: self._session.break_ins.failed(client))
                     raise
+
+    def stopped_within(self, seconds: float) -> bool:
+        """Whether the target stops for all to see, or is met for the first time, within that time."""
+        if self._taking.under_way:
+            return self._taking.met_within(seconds)
+        try:
+            self.wait_for_stop(seconds)
+        except WireTimeout:
+            return False
+        return True
 
     def wait_for_stop(self, timeout: float, *, after: int = 0) -> Stop:
         """The present stop if its number is above ``after``, else the next one.

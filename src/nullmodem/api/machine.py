@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from nullmodem.kbuild import BuiltModule
     from nullmodem.kbuild.progress import ProgressCallback
     from nullmodem.session.model import Stop
-    from nullmodem.targets.qemu import QemuTarget
-    from nullmodem.targets.target import ExecResult, TargetExit
+    from nullmodem.targets.target import ExecResult, Target, TargetExit
 
 
 INTERRUPT_SECONDS = 30.0
@@ -64,11 +63,11 @@ class Machine:
     Those that run something on the target raise StateError, naming who holds it, while it is stopped.
     """
 
-    def __init__(self, name: str, live: LiveSession, target: QemuTarget, kernel: Kernel, workdir: Path) -> None:
+    def __init__(self, name: str, live: LiveSession, target: Target, kernel: Kernel | None, workdir: Path) -> None:
         self.name = name
         self.live = live
         self.target = target
-        self.kernel = kernel
+        self._kernel = kernel
         self.workdir = workdir
         self._known: dict[str, Known] = {}
         self._exit: TargetExit | None = None
@@ -93,7 +92,7 @@ class Machine:
             msg = "the wire to the target is lost"
             raise TargetLost(msg)
         words = f"\n{self._exit.log}" if self._exit.log else ""
-        msg = f"the target has ended: QEMU's exit status is {self._exit.code}{words}"
+        msg = f"the target has ended: {self._exit.how}{words}"
         raise TargetLost(msg)
 
     @property
@@ -101,11 +100,24 @@ class Machine:
         """The modules that were built or named in this session, by name."""
         return tuple(sorted(self._known))
 
+    @property
+    def kernel(self) -> Kernel:
+        """What modules are built against. Raises UsageError when no build tree of the target's kernel is known."""
+        if self._kernel is None:
+            msg = "no build tree of the target's kernel is known, so no module can be built for it"
+            raise UsageError(msg, hint="Attach with --build-tree DIR, or build it there and name it with --modules.")
+        return self._kernel
+
     def close(self) -> None:
-        """End the session and the machine. Safe to call twice."""
-        self.live.close(release=False)
-        self._notices.close()
-        self.target.close()
+        """End the session, and the machine if it is ours; another runs on, without breakpoints. Safe to call twice.
+
+        Raises TargetError, WireTimeout when another's machine could not be stopped to lift them.
+        """
+        try:
+            self.live.close(release=not self.target.ends_with_session)
+        finally:
+            self._notices.close()
+            self.target.close()
 
     # -- modules -------------------------------------------------------------------------------------------------
 

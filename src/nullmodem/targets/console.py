@@ -39,11 +39,15 @@ _log = logging.getLogger(__name__)
 class Console:
     """Owns ``sock``, the host's end of the console's line, and writes what it prints to the file ``log``.
 
-    A log longer than ``log_limit`` bytes is renamed, with ``.1`` at its end, and begun again.
+    A log longer than ``log_limit`` bytes is renamed, with ``.1`` at its end, and begun again. ``refuses`` says why
+    nothing may be typed now; an empty string: something may.
     """
 
-    def __init__(self, sock: socket.socket, log: Path, *, log_limit: int = _LOG_LIMIT) -> None:
+    def __init__(
+        self, sock: socket.socket, log: Path, *, log_limit: int = _LOG_LIMIT, refuses: Callable[[], str] = lambda: ""
+    ) -> None:
         self._socket = sock
+        self._refuses = refuses
         self._log_path = log
         self._log_limit = log_limit
         self._log_size = 0
@@ -126,8 +130,11 @@ class Console:
     def write(self, data: bytes) -> None:
         """Type ``data``. Does not wait for the target to read it.
 
-        Raises TargetError when the target has left too much unread, TargetLost when it is gone.
+        Raises TargetError when nothing may be typed now, or the target has left too much unread, TargetLost when it is
+        gone.
         """
+        if reason := self._refuses():
+            raise TargetError(reason)
         with self._input:
             self._send(data)
 

@@ -74,6 +74,8 @@ class QemuTarget(Target):
     ``accel`` how its CPU is made, ``boot_seconds`` how long it took to come up.
     """
 
+    ends_with_session = True
+
     def __init__(self, spec: QemuSpec, accel: Accel, workdir: Path, qemu: str, busybox: Path) -> None:
         self.spec = spec
         self.accel = accel

@@ -53,6 +53,10 @@ class QemuSpec:
     QEMU's, so both can override what stands before. ``share`` is the directory of the host that the target sees as
     /host; None makes one in the work directory. ``ports`` is how many commands can run on the target at once.
     ``qemu`` is a program's name or path; ``busybox`` a static one, None for the system's.
+
+    ``line`` is a QEMU character device (``socket,path=...,server=on,wait=off``) for kgdb's serial line, which is then
+    for others to connect to. With ``shared`` the kernel's console is on it, too, as on a board with one UART: what the
+    kernel prints is then seen there alone.
     """
 
     kernel: Path
@@ -66,6 +70,8 @@ class QemuSpec:
     ports: int = 4
     qemu: str = PROGRAM
     busybox: Path | None = None
+    line: str = ""
+    shared: bool = False
 
     def check(self) -> None:
         """Raise UsageError for what cannot work, before anything is started."""
@@ -83,13 +89,15 @@ class QemuSpec:
                 f"the kernel's command line has {len(self.kernel_command_line)} characters; "
                 f"the kernel reads {_COMMAND_LINE_LIMIT}"
             )
-        if any("\0" in argument for argument in self.qemu_args):
+        if self.shared and not self.line:
+            raise UsageError("a shared line needs somebody to connect to it: name its character device")
+        if any("\0" in argument for argument in (*self.qemu_args, self.line)):
             raise UsageError("an argument for QEMU holds a NUL byte")
 
     @property
     def kernel_command_line(self) -> str:
         """Console on the first serial line, kgdb on the second; ``append`` last, so that it can override."""
-        words = ["console=ttyS0", "kgdboc=ttyS1,115200"]
+        words = ["console=ttyS0", f"kgdboc=ttyS{0 if self.shared else 1},115200"]
         if not self.kaslr:
             words.append("nokaslr")
         if self.append:
@@ -127,9 +135,9 @@ def command_line(qemu: str, spec: QemuSpec, accel: Accel, initramfs: Path, share
         *("-m", str(spec.memory_mb), "-smp", str(spec.cpus)),
         *("-kernel", str(spec.kernel), "-initrd", str(initramfs), "-append", spec.kernel_command_line),
         *_chardev(CONSOLE_CHARDEV, lines.console),
-        *_chardev("kgdb", lines.kgdb),
+        *(("-chardev", f"{spec.line},id=kgdb") if spec.line else _chardev("kgdb", lines.kgdb)),
         *_chardev("monitor", lines.monitor),
-        *("-serial", f"chardev:{CONSOLE_CHARDEV}", "-serial", "chardev:kgdb"),
+        *_serial_lines(spec),
         *("-mon", "chardev=monitor,mode=control"),
         # security_model=none: files keep the owner QEMU has, and QEMU need not be root to say so.
         *("-fsdev", f"local,id=host,path={_quote(str(share))},security_model=none,multidevs=remap"),
@@ -137,6 +145,12 @@ def command_line(qemu: str, spec: QemuSpec, accel: Accel, initramfs: Path, share
         *_ports(lines.ports),
         *spec.qemu_args,
     ]
+
+
+def _serial_lines(spec: QemuSpec) -> list[str]:
+    """The first serial line is the kernel's console: ours, or the one that kgdb shares with it."""
+    devices = ("kgdb", CONSOLE_CHARDEV) if spec.shared else (CONSOLE_CHARDEV, "kgdb")
+    return [word for device in devices for word in ("-serial", f"chardev:{device}")]
 
 
 def _ports(fds: Sequence[int]) -> list[str]:

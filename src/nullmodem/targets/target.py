@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 from nullmodem.errors import CommandError
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
@@ -42,20 +41,29 @@ class ExecResult:
 
 @dataclass(frozen=True, slots=True)
 class TargetExit:
-    """A machine ended by itself: its emulator's exit status (negative: a signal) and its last words."""
+    """A machine ended by itself: its emulator's exit status (negative: a signal) and its last words. ``reason`` is
+    what is known of a machine without an emulator.
+    """
 
     code: int
     log: str
+    reason: str = ""
+
+    @property
+    def how(self) -> str:
+        """In a few words."""
+        return self.reason or f"QEMU's exit status is {self.code}"
 
 
 class Target(Protocol):
-    """A machine with a kernel that has kgdb, and a way to run commands on it.
+    """A machine with a kernel that has kgdb.
 
-    ``kgdb`` is the connected line to the kernel's stub; whoever takes it owns it. Every method may be called from any
+    Not every machine can run commands for us, or take files: `exec` and `push` then raise UsageError that says how else
+    to do it. ``ends_with_session``: we have started it, and nobody else uses it. Every method may be called from any
     thread. All of them raise TargetLost once the machine is gone.
     """
 
-    kgdb: socket.socket
+    ends_with_session: bool
 
     @property
     def alive(self) -> bool: ...
@@ -73,6 +81,10 @@ class Target(Protocol):
     def push(self, file: Path, dest: str | None = None) -> str: ...
 
     def break_in(self) -> None: ...
+
+    def announce(self, text: str) -> None: ...
+
+    def serve_console(self, path: Path) -> None: ...
 
     def close(self) -> None: ...
 

@@ -118,9 +118,10 @@ class TelnetStream:
         self._flush()
 
     def send_break(self) -> None:
-        """Have the server send a BREAK: IAC BRK. Raises WireClosed."""
+        """Have the server send a BREAK: IAC BRK. It holds it for about as long as this takes. Raises WireClosed."""
         self._codec.send_break()
         self._flush()
+        wait_readable([], BREAK_SECONDS)
 
     def close(self) -> None:
         """Safe to call twice."""

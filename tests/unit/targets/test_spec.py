@@ -95,3 +95,17 @@ def test_what_is_no_kernel_is_refused(spec: QemuSpec, content: bytes) -> None:
     spec.kernel.write_bytes(content)
     with pytest.raises(UsageError, match="not an x86 kernel image"):
         spec.check()
+
+
+def test_a_shared_line_is_the_first_and_the_console(spec: QemuSpec) -> None:
+    shared = replace(spec, line="socket,path=/run/line,server=on,wait=off", shared=True)
+    shared.check()
+    assert shared.kernel_command_line == "console=ttyS0 kgdboc=ttyS0,115200"
+    words = arguments(shared)
+    assert "socket,path=/run/line,server=on,wait=off,id=kgdb" in words
+    assert [words[at + 1] for at, word in enumerate(words) if word == "-serial"] == ["chardev:kgdb", "chardev:console"]
+
+
+def test_a_shared_line_needs_somebody_at_its_other_end(spec: QemuSpec) -> None:
+    with pytest.raises(UsageError, match="character device"):
+        replace(spec, shared=True).check()

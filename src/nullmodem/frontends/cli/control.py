@@ -47,11 +47,13 @@ def continue_(*, force: bool, session: str | None) -> None:
             say(f"it was held by {done.taken_from}")
 
 
-@click.command(short_help="End a session and its target.")
+@click.command(short_help="End a session, and its target if it booted one.")
 @click.option("--all", "everyone", is_flag=True, help="End every session that is running.")
 @session_option
 def stop(*, everyone: bool, session: str | None) -> None:
-    """End a session: its gdb, its target, and the files it made.
+    """End a session: its gdb, the files it made, and the target that `run` booted.
+
+    A target that was there before, as `attach` found it, runs on without breakpoints.
 
     \b
     nullmodem stop

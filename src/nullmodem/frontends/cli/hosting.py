@@ -11,27 +11,34 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import click
+
 from nullmodem import __version__
 from nullmodem.api.boot import BootOptions, boot, check_host
 from nullmodem.api.control import ControlServer, Service
 from nullmodem.api.control_protocol import VERSION
+from nullmodem.api.notices import Notices
 from nullmodem.api.sessions import NAME, SessionRecord, check_free, claim
 from nullmodem.api.workdir import WorkDirectory
 from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.building import building
+from nullmodem.frontends.cli.common import say
 from nullmodem.frontends.cli.lifetime import Ending, ended_by_signals, uninterrupted
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.server import GdbServer, listen_tcp, listen_unix
 from nullmodem.kbuild import build_module, ensure_kernel
 from nullmodem.session.model import Policy
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from pathlib import Path
 
     from rich.console import Console
 
     from nullmodem.api.machine import Machine
+    from nullmodem.api.sessions import RunningSession
     from nullmodem.kbuild import BuiltModule, Kernel
 
 
@@ -78,6 +85,96 @@ def hosting(plan: Plan, console: Console) -> Iterator[Host]:
                 stack.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Before there is a target: where files go, where to listen for gdb, and the file this process logs in."""
+
+    work: Path
+    log: Path
+    listeners: tuple[socket.socket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A session that others can see, and not use yet."""
+
+    session: RunningSession
+    control: ControlServer
+    ending: Ending
+
+    @property
+    def name(self) -> str:
+        return self.session.name
+
+
+def begin(suggestion: str, listen: str, stack: contextlib.ExitStack) -> Beginning:
+    """Raises UsageError for an address that cannot be listened on."""
+    listeners = (listen_tcp(listen),) if listen else ()
+    for listener in listeners:
+        stack.callback(listener.close)
+    work = stack.enter_context(WorkDirectory(suggestion)).path
+    return Beginning(work, _log_to(work / "session.log", stack), listeners)
+
+
+def enter(name: str, record: SessionRecord, stack: contextlib.ExitStack, *, exact: bool) -> Entrance:
+    """Take a place among the sessions. Raises UsageError for a name that is taken."""
+    ending = Ending()
+    stack.callback(ending.close)
+    entry = claim(name, record, exact=exact)
+    # Hung up on after everything is cleaned up: who asked for the end waits for that.
+    control = ControlServer()
+    stack.callback(control.close)
+    stack.callback(entry.close)
+    control.listen(entry.session.control_socket)
+    return Entrance(entry.session, control, ending)
+
+
+def open_doors(
+    beginning: Beginning,
+    entrance: Entrance,
+    machine: Machine,
+    built: BuiltModule | None,
+    stack: contextlib.ExitStack,
+) -> Host:
+    """Serve a machine to gdbs and to other commands."""
+    session = entrance.session
+    machine.target.serve_console(session.console_socket)
+    listeners = [*beginning.listeners, listen_unix(session.gdb_socket)]
+    servers = [GdbServer(machine.live, listener) for listener in listeners]
+    for server in servers:
+        stack.callback(server.close)
+    addresses = tuple(server.address for server in servers)
+    entrance.control.serve(Service(session, machine, addresses, entrance.ending.ask, beginning.log))
+    return Host(session.name, machine, built, addresses[0], entrance.ending)
+
+
+def serve(host: Host) -> None:
+    """Until somebody asks for the end, or the target comes to its own. Raises TargetLost."""
+    with contextlib.closing(Notices(host.machine.live.subscribe(), say)):
+        try:
+            host.machine.on_lost(host.ending.ask)
+            click.echo(f"file {host.machine.live.vmlinux}\ntarget remote {host.remote}")
+            wait_readable([host.ending])
+        except KeyboardInterrupt:
+            return
+    host.machine.require_alive()
+
+
+def new_record(kernel: str, release: str, vmlinux: Path, module: str, workdir: Path) -> SessionRecord:
+    """The record of a session of this process."""
+    return SessionRecord(
+        pid=os.getpid(),
+        started=time.time(),
+        version=__version__,
+        protocol=VERSION,
+        kernel=kernel,
+        release=release,
+        vmlinux=str(vmlinux),
+        module=module,
+        workdir=str(workdir),
+    )
+
+
 def _start(plan: Plan, console: Console, stack: contextlib.ExitStack) -> Host:
     # What is wrong with the request is said before anything is built.
     if plan.name:
@@ -86,39 +183,22 @@ def _start(plan: Plan, console: Console, stack: contextlib.ExitStack) -> Host:
         msg = f"there is no {plan.path}"
         raise UsageError(msg, hint="Name a module's source directory, a .c file or a .ko file.")
     check_host()
-    listeners = [listen_tcp(plan.listen)] if plan.listen else []
-    for listener in listeners:
-        stack.callback(listener.close)
-    work = stack.enter_context(WorkDirectory(plan.name or _suggestion(plan.path)))
-    log = _log_to(work.path / "session.log", stack)
+    beginning = begin(plan.name or _suggestion(plan.path), plan.listen, stack)
     with building(console) as progress:
         kernel = ensure_kernel(plan.kernel, progress)
     built = None
     if plan.path is not None:
         with building(console) as progress:
-            built = build_module(plan.path, kernel, work.path / "build", progress)
-
-    ending = Ending()
-    stack.callback(ending.close)
-    record = _record(kernel, built, work.path)
-    entry = claim(plan.name or record.module or "target", record, exact=bool(plan.name))
-    # Hung up on after everything is cleaned up: who asked for the end waits for that.
-    control = ControlServer()
-    stack.callback(control.close)
-    stack.callback(entry.close)
-    control.listen(entry.session.control_socket)
+            built = build_module(plan.path, kernel, beginning.work / "build", progress)
+    module = built.name if built is not None else ""
+    record = new_record(kernel.name, kernel.release, kernel.vmlinux, module, beginning.work)
+    entrance = enter(plan.name or module or "target", record, stack, exact=bool(plan.name))
     with steps(console) as tell:
-        machine = boot(entry.session.name, _options(plan, kernel), work.path, tell)
+        machine = boot(entrance.name, _options(plan, kernel), beginning.work, tell)
     stack.callback(machine.close)
     if built is not None:
         machine.add(built)
-    machine.target.serve_console(entry.session.console_socket)
-    servers = [GdbServer(machine.live, listener) for listener in [*listeners, listen_unix(entry.session.gdb_socket)]]
-    for server in servers:
-        stack.callback(server.close)
-    addresses = tuple(server.address for server in servers)
-    control.serve(Service(entry.session, machine, addresses, ending.ask, log))
-    return Host(entry.session.name, machine, built, addresses[0], ending)
+    return open_doors(beginning, entrance, machine, built, stack)
 
 
 def _options(plan: Plan, kernel: Kernel) -> BootOptions:
@@ -129,20 +209,6 @@ def _options(plan: Plan, kernel: Kernel) -> BootOptions:
         kaslr=plan.kaslr,
         append=plan.append,
         policy=plan.policy,
-    )
-
-
-def _record(kernel: Kernel, built: BuiltModule | None, workdir: Path) -> SessionRecord:
-    return SessionRecord(
-        pid=os.getpid(),
-        started=time.time(),
-        version=__version__,
-        protocol=VERSION,
-        kernel=kernel.name,
-        release=kernel.release,
-        vmlinux=str(kernel.vmlinux),
-        module=built.name if built is not None else "",
-        workdir=str(workdir),
     )
 
 

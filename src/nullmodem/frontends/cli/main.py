@@ -6,6 +6,7 @@ from __future__ import annotations
 import click
 
 from nullmodem import __version__
+from nullmodem.frontends.cli.attach import attach
 from nullmodem.frontends.cli.by_hand import gdbinit, gdbstart
 from nullmodem.frontends.cli.common import Program
 from nullmodem.frontends.cli.control import continue_, interrupt, stop
@@ -20,7 +21,7 @@ from nullmodem.frontends.cli.run import run
 @click.group(
     cls=Program,
     sections={
-        "Start": (run, kernel),
+        "Start": (run, attach, kernel),
         "Look": (status, list_, modules, loadmap),
         "Debug": (gdb, interrupt, continue_),
         "Modules": (load, unload, reload),
@@ -33,8 +34,9 @@ from nullmodem.frontends.cli.run import run
 def main(*, debug: bool) -> None:
     """Debug Linux kernel modules at source level, over kgdb, with your own gdb.
 
-    `run` builds a module, boots a machine for it, and opens gdb on the first line of its init. While it runs, the other
-    commands are for a second terminal; one running session needs no name, several are told apart with --session.
+    `run` builds a module, boots a machine for it, and opens gdb on the first line of its init. `attach` opens gdb on a
+    kernel that runs already, on a board or anywhere a line leads to. Meanwhile the other commands are for a second
+    terminal; one running session needs no name, several are told apart with --session.
 
     \b
     nullmodem run examples/simple

@@ -3,23 +3,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nullmodem.api.notices import Notices
 from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.common import complete_kernel, errors_console, say
 from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments
-from nullmodem.frontends.cli.hosting import Host, Plan, hosting
+from nullmodem.frontends.cli.hosting import Host, Plan, hosting, serve
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
 from nullmodem.kbuild.source import DEFAULT_VERSION
 from nullmodem.session.model import Policy
-from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -121,7 +118,7 @@ def run(
             code = run_in_foreground(command_line(gdb, wanted), host.ending)
             host.machine.require_alive()
         if gdb is None or (keep and not host.ending.asked):
-            _serve(host)
+            serve(host)
         if host.ending.asked:
             say(f"{host.name} was ended from elsewhere")
             code = 0
@@ -163,15 +160,3 @@ def _load(host: Host, parameters: tuple[str, ...], console: Console) -> tuple[st
         say(f"{name} has no init function; gdb stands where the kernel would call it")
         return "", ""
     return init.name, init.file
-
-
-def _serve(host: Host) -> None:
-    """Until somebody asks for the end, or the target comes to its own."""
-    with contextlib.closing(Notices(host.machine.live.subscribe(), say)):
-        try:
-            host.machine.on_lost(host.ending.ask)
-            click.echo(f"file {host.machine.live.vmlinux}\ntarget remote {host.remote}")
-            wait_readable([host.ending])
-        except KeyboardInterrupt:
-            return
-    host.machine.require_alive()

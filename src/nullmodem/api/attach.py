@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attach to a kernel that runs already, on whatever machine, through whatever line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from nullmodem.api.files import read_files, release_of, usual_places
+from nullmodem.api.live import LiveSession
+from nullmodem.api.machine import Machine
+from nullmodem.api.ways import DEFAULT_WAYS, make_ways, parse_ways
+from nullmodem.errors import TargetError, UsageError
+from nullmodem.kbuild import open_build_tree
+from nullmodem.session.events import EventBus
+from nullmodem.session.model import Lost, Policy
+from nullmodem.session.session import Session
+from nullmodem.stub.arch import by_elf_machine
+from nullmodem.stub.client import KgdbStub, Patience
+from nullmodem.symbols.vmlinux import Vmlinux
+from nullmodem.targets.board import BoardTarget
+from nullmodem.targets.console import Console
+from nullmodem.targets.console_shell import ConsoleShell
+from nullmodem.waiting import wait_readable
+from nullmodem.wire.opening import open_wire
+from nullmodem.wire.shared import SharedLine
+from nullmodem.wire.spec import Wire, baud_of, parse_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from nullmodem.api.ways import WayName
+    from nullmodem.kbuild import Kernel
+    from nullmodem.session.events import Subscription
+    from nullmodem.wire.streams import ByteStream
+
+ATTACH_SECONDS = 45.0
+AHEAD = 128
+"""Bytes a cache miss reads at least: 25 ms of a line at 115200 baud, with its packet."""
+
+
+class ConsoleAt(Enum):
+    """Where the target's console is, if it has no line of its own."""
+
+    SAME = "same"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class AttachOptions:
+    """The target. ``console`` is a line of its own, or whether it shares kgdb's. ``search`` are directories with
+    modules' files; ``build_tree`` is where modules are built against, None when the vmlinux is not in one.
+    """
+
+    wire: Wire
+    vmlinux: Path
+    console: Wire | ConsoleAt = ConsoleAt.SAME
+    search: tuple[Path, ...] = ()
+    build_tree: Path | None = None
+    ways: tuple[WayName, ...] = parse_ways(DEFAULT_WAYS)
+    policy: Policy = Policy.RELEASE
+
+
+def parse_console(text: str) -> Wire | ConsoleAt:
+    """``same``, ``none`` or a line. Raises UsageError."""
+    try:
+        return ConsoleAt(text)
+    except ValueError:
+        return parse_wire(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found out of the files, before a line is opened."""
+
+    release: str
+    kernel: Kernel | None
+    search: tuple[Path, ...]
+
+
+def look_at_files(options: AttachOptions) -> Found:
+    """Raises UsageError, SymbolError: the vmlinux is none, or a directory is not there."""
+    for directory in options.search:
+        if not directory.exists():
+            raise UsageError(f"there is no {directory} to look for modules in")
+    vmlinux = Vmlinux.open(options.vmlinux)
+    release = release_of(vmlinux)
+    tree = options.build_tree or options.vmlinux.absolute().parent
+    kernel = None
+    try:
+        kernel = open_build_tree(tree)
+    except UsageError:
+        if options.build_tree is not None:
+            raise
+    own = (kernel.build_tree,) if kernel is not None else ()
+    return Found(release, kernel, (*options.search, *own, *usual_places(release)))
+
+
+def attach(
+    name: str, options: AttachOptions, found: Found, workdir: Path, progress: Callable[[str], None] | None = None
+) -> Machine:
+    """Open the line, stop the kernel, verify it, watch its modules, and let it run. ``workdir`` must be ours alone.
+
+    Raises:
+        WireError, UsageError: a line cannot be opened.
+        TargetError: the kernel could not be stopped; the message says what was tried.
+        WireTimeout: it does not answer.
+        IdentityError: another kernel runs than ``options.vmlinux``. It runs on.
+    """
+    tell = progress if progress is not None else _nobody
+    files = read_files(options.vmlinux, found.search, workdir)
+    with contextlib.ExitStack() as stack:
+        tell(f"opening {options.wire}")
+        ends = _open(options, workdir, stack)
+        shell = ConsoleShell(ends.console) if ends.console is not None else None
+        ways = make_ways(options.ways, ends.line, ends.console, shell)
+        stub = KgdbStub(ends.stub, by_elf_machine(files.vmlinux.machine), patience=Patience(baud=baud_of(options.wire)))
+        live = LiveSession(Session(stub, files, EventBus(), ahead=AHEAD, policy=options.policy), ways)
+        ways.stopped = live.stopped_within
+        tell("stopping the kernel")
+        try:
+            live.start(ATTACH_SECONDS)
+        except TargetError as error:
+            raise TargetError(
+                f"{error.message}\nand it does not answer as a stopped kgdb does", hint=error.hint
+            ) from None
+        live.go()
+        resources = stack.pop_all()
+    target = BoardTarget(ways, ends.console, shell, resources)
+    resources.push(_watch(live, target))
+    return Machine(name, live, target, found.kernel, workdir)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """``line`` is the console's, ``stub`` kgdb's; they are two sides of one or not."""
+
+    stub: ByteStream
+    line: SharedLine | None
+    console: Console | None
+
+
+def _open(options: AttachOptions, workdir: Path, stack: contextlib.ExitStack) -> _Ends:
+    stream = open_wire(options.wire)
+    stack.callback(stream.close)
+    if options.console is ConsoleAt.NONE:
+        return _Ends(stream, None, None)
+    log = workdir / "console.log"
+    if options.console is ConsoleAt.SAME:
+        line = SharedLine(stream, baud=baud_of(options.wire))
+        stub: ByteStream = line.protocol
+    else:
+        assert not isinstance(options.console, ConsoleAt)
+        own = open_wire(options.console)
+        line, stub = SharedLine(own, baud=baud_of(options.console), has_stub=False), stream
+    stack.callback(line.protocol.close)
+    console = Console(line.console, log, refuses=lambda: _STANDS_STILL if line.stands_still() else "")
+    stack.callback(console.close)
+    return _Ends(stub, line, console)
+
+
+_STANDS_STILL = "the target is stopped, and its debugger has the line: type again when it runs"
+
+
+def _watch(live: LiveSession, target: BoardTarget) -> Callable[..., None]:
+    """Tell the target when its line is lost. Returns what ends the watch."""
+    events = live.subscribe()
+    reader, writer = os.pipe()
+    thread = threading.Thread(target=_follow, args=(events, reader, target), name="nullmodem-lost", daemon=True)
+    thread.start()
+
+    def end(*_exception: object) -> None:
+        os.write(writer, b"x")
+        if threading.current_thread() is not thread:
+            thread.join()
+        events.close()
+        os.close(reader)
+        os.close(writer)
+
+    return end
+
+
+def _follow(events: Subscription, closing: int, target: BoardTarget) -> None:
+    while closing not in wait_readable([closing, events.fileno()]):
+        match events.get():
+            case Lost(reason):
+                target.lost(reason)
+            case _:
+                pass
+
+
+def _nobody(_line: str) -> None:
+    """For callers that do not want to be told."""

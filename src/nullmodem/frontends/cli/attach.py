@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`nullmodem attach`: a kernel that runs already, on any machine that a line leads to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nullmodem.api.config import configured_targets
+from nullmodem.errors import NullmodemError, UsageError
+from nullmodem.frontends.cli.attaching import AttachPlan, attaching
+from nullmodem.frontends.cli.common import errors_console, say
+from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments
+from nullmodem.frontends.cli.hosting import serve
+from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+def _complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str | CompletionItem]:
+    try:
+        return [name for name in sorted(configured_targets()) if name.startswith(incomplete)]
+    except NullmodemError:
+        return []  # a shell that completes has no place for an error
+
+
+@click.command(cls=WithGdbArguments, short_help="A kernel that runs already, through a line to it.")
+@click.argument("target", metavar="WIRE|NAME", shell_complete=_complete_target)
+@click.option("--vmlinux", type=click.Path(path_type=Path), metavar="FILE", help="The running kernel's vmlinux.")
+@click.option(
+    "--modules",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where to look for modules' files; may be repeated.",
+)
+@click.option(
+    "--build-tree",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The kernel's build tree: modules of it are found, and modules are built against it.",
+)
+@click.option(
+    "--console",
+    default="",
+    metavar="same|none|WIRE",
+    help="The target's console: on the same line, which is the default, not to be had, or on a line of its own.",
+)
+@click.option(
+    "--break-in",
+    "ways",
+    multiple=True,
+    metavar="WAY",
+    help="How to stop the running kernel: break, shell, ssh:USER@HOST, qmp:SOCKET; repeated, they are tried in order.",
+)
+@click.option("--break", "breakpoints", multiple=True, metavar="LOCATION", help="A breakpoint to set; may be repeated.")
+@click.option("--gdb", "gdb_path", metavar="PATH", help="The gdb to use, instead of the first one found.")
+@click.option("--session", "-s", "name", default="", metavar="NAME", help="What to call the session.")
+@click.option("--keep", is_flag=True, help="Go on serving when gdb has ended, as with --no-gdb.")
+@click.option("--no-gdb", is_flag=True, help="Serve only: print what a gdb needs, and wait for Ctrl-C.")
+@click.option(
+    "--listen",
+    default="",
+    metavar="HOST:PORT",
+    help="Serve gdb on this TCP port of the loopback interface, too. Whoever can reach it owns the target.",
+)
+@click.pass_context
+def attach(
+    ctx: click.Context,
+    *,
+    target: str,
+    vmlinux: Path | None,
+    modules: tuple[Path, ...],
+    build_tree: Path | None,
+    console: str,
+    ways: tuple[str, ...],
+    breakpoints: tuple[str, ...],
+    gdb_path: str | None,
+    name: str,
+    keep: bool,
+    no_gdb: bool,
+    listen: str,
+) -> None:
+    """Stop a kernel that runs already, and open gdb where it was. At the end it runs on, without breakpoints.
+
+    WIRE is the line to its kgdb:
+
+    \b
+    serial:/dev/ttyUSB0?baud=115200     also parity=, stop=, flow=rtscts|xonxoff
+    rfc2217:HOST:PORT?baud=115200       ser2net, conserver, a terminal server
+    telnet:HOST:PORT   tcp:HOST:PORT    the same without its settings; plain bytes
+    unix:PATH   pty:PATH                a virtual machine's
+
+    NAME is a target that a nullmodem.toml describes. The kernel needs kgdb on that line (kgdboc=ttyS0,115200). Its
+    console may be on the same line: text and packets are told apart, and `nullmodem console` shows the text.
+
+    \b
+    nullmodem attach serial:/dev/ttyUSB0 --vmlinux build/vmlinux --modules drivers/
+    nullmodem attach rfc2217:lab:3001 --build-tree ~/linux --break-in break --break-in ssh:root@board
+    nullmodem attach lab-board --break my_probe
+    """
+    arguments = gdb_arguments(ctx)
+    if no_gdb and (breakpoints or gdb_path or arguments):
+        raise UsageError("--no-gdb excludes --break, --gdb and arguments for gdb")
+    gdb = None if no_gdb else find_gdb(gdb_path)
+    plan = AttachPlan(target, vmlinux, modules, build_tree, console, ways, name, listen)
+    with attaching(plan, errors_console()) as host:
+        code = 0
+        if gdb is not None:
+            wanted = Invitation(host.machine.live.vmlinux, host.remote, breakpoints=breakpoints, arguments=arguments)
+            code = run_in_foreground(command_line(gdb, wanted), host.ending)
+            host.machine.require_alive()
+        if gdb is None or (keep and not host.ending.asked):
+            serve(host)
+        if host.ending.asked:
+            say(f"{host.name} was ended from elsewhere")
+            code = 0
+    ctx.exit(code)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine that was there before us and stays when we go: a board, a server, a virtual machine of somebody else's."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import UsageError
+from nullmodem.targets.console_pty import ConsolePty
+from nullmodem.targets.console_server import ConsoleServer
+from nullmodem.targets.target import Target, TargetExit
+
+if TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from nullmodem.targets.break_in import BreakInWays
+    from nullmodem.targets.console import Console
+    from nullmodem.targets.console_shell import ConsoleShell
+    from nullmodem.targets.target import ExecResult
+
+
+class BoardTarget(Target):
+    """What can be done with a machine through its lines. ``console`` and ``shell`` are None where there is none.
+
+    ``resources`` is closed with it. Methods may be called from any thread.
+    """
+
+    ends_with_session = False
+
+    def __init__(
+        self,
+        ways: BreakInWays,
+        console: Console | None,
+        shell: ConsoleShell | None,
+        resources: contextlib.ExitStack,
+    ) -> None:
+        self.console = console
+        self.ways = ways
+        self._shell = shell
+        self._resources = resources
+        self._lock = threading.Lock()
+        self._exit: TargetExit | None = None
+        self._exit_callbacks: list[Callable[[TargetExit], None]] = []
+
+    @property
+    def alive(self) -> bool:
+        return self._exit is None
+
+    def lost(self, reason: str) -> None:
+        """The line is gone."""
+        with self._lock:
+            if self._exit is not None:
+                return
+            words = self.console.tail() if self.console is not None else ""
+            ended = self._exit = TargetExit(0, words, reason)
+            callbacks, self._exit_callbacks = self._exit_callbacks, []
+        for callback in callbacks:
+            callback(ended)
+
+    def on_exit(self, callback: Callable[[TargetExit], None]) -> None:
+        """Call ``callback`` once when the line is gone; at once if it is already."""
+        with self._lock:
+            if self._exit is None:
+                self._exit_callbacks.append(callback)
+                return
+            ended = self._exit
+        callback(ended)
+
+    def break_in(self) -> None:
+        """Stop it. Raises TargetError that says what was tried."""
+        self.ways()
+
+    def exec(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: float | None = None,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> ExecResult:
+        """Type a command into the shell on the console; see ConsoleShell.exec. Raises UsageError without a console."""
+        if self._shell is None:
+            raise UsageError(
+                "nullmodem has no console of this target to run commands on",
+                hint="Attach with --console WIRE, or run them there yourself.",
+            )
+        return self._shell.exec(command, timeout=timeout, on_output=on_output)
+
+    def push(self, file: Path, dest: str | None = None) -> str:
+        """Raises UsageError: a console is no way for files."""
+        raise UsageError(
+            f"nullmodem has no way to copy {file} to this target{f' as {dest}' if dest else ''}",
+            hint="Copy it there yourself, with scp or over nfs.",
+        )
+
+    def announce(self, text: str) -> None:
+        """Show a line on the console, if there is one, that is not the target's own; see Console.announce."""
+        if self.console is not None:
+            self.console.announce(text)
+
+    def serve_console(self, path: Path) -> None:
+        """Offer the console to other processes at ``path``, and as a terminal beside it; nothing without a console."""
+        if self.console is not None:
+            self._resources.callback(ConsoleServer(self.console, path).close)
+            self._resources.callback(ConsolePty(self.console, path.with_suffix(".tty")).close)
+
+    def close(self) -> None:
+        """Let its lines go. Safe to call twice."""
+        self._resources.close()

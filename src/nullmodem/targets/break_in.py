@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ways to stop a running kernel from outside, tried one after another until one of them has."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from nullmodem.errors import NullmodemError, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nullmodem.targets.console import Console
+    from nullmodem.targets.console_shell import ConsoleShell
+
+    Stopped = Callable[[float], bool]
+    """Waits for the stop, at most so many seconds; whether it came."""
+
+PATIENCE: Final = 3.0
+"""Seconds for a way to show its effect: a kernel that takes the key stops within milliseconds."""
+SSH_PATIENCE: Final = 15.0
+TRIGGER: Final = "echo g > /proc/sysrq-trigger"
+# As the owner of the file, or as whom sudo lets do it without a password.
+_TRIGGER_OVER_SSH: Final = f"({TRIGGER}) 2>/dev/null || echo g | sudo -n tee /proc/sysrq-trigger"
+HINT: Final = (
+    "To enable one, on the target: `sysctl kernel.sysrq=1` allows the key; CONFIG_MAGIC_SYSRQ_SERIAL makes BREAK the "
+    "key\non the console's line; and kgdb must have its line: `echo ttyS0 > /sys/module/kgdboc/parameters/kgdboc`."
+)
+
+# What the kernel prints when it does not want to (drivers/tty/sysrq.c, kernel/debug/debug_core.c, security/lockdown).
+_REFUSALS: Final = (
+    (re.compile(r"This sysrq operation is disabled"), "the kernel says that kernel.sysrq does not allow it"),
+    (re.compile(r"No KGDB I/O module available"), "the kernel says that kgdb has no line: kgdboc is not set"),
+    (re.compile(r"[Ll]ockdown: .*(kgdb|kdb|sysrq)"), "the kernel is locked down, and kgdb with it"),
+)
+
+
+class Way(Protocol):
+    """One way. ``name`` says what it does."""
+
+    @property
+    def name(self) -> str: ...
+
+    def attempt(self, stopped: Stopped) -> str:
+        """Try it; an empty string when the target has stopped, else why not. Raises NullmodemError: it cannot be
+        tried."""
+        ...
+
+
+class SysrqKey:
+    """BREAK and then g on the console's line. ``press`` sends both."""
+
+    name = "BREAK and g on the line"
+
+    def __init__(self, press: Callable[[], None]) -> None:
+        self._press = press
+
+    def attempt(self, stopped: Stopped) -> str:
+        self._press()
+        return "" if stopped(PATIENCE) else "no effect"
+
+
+class ShellOnConsole:
+    """A command typed into a shell that waits on the console. ``typed`` is called when it has been."""
+
+    name = f"`{TRIGGER}` in a shell on the console"
+
+    def __init__(self, shell: ConsoleShell, typed: Callable[[], None]) -> None:
+        self._shell = shell
+        self._typed = typed
+
+    def attempt(self, stopped: Stopped) -> str:
+        self._shell.find()
+        self._shell.type(TRIGGER)
+        self._typed()
+        return "" if stopped(PATIENCE) else "no effect"
+
+
+class OverSsh:
+    """The same through ssh. ``destination`` is what ssh(1) takes; keys only, nothing is asked."""
+
+    def __init__(self, destination: str, typed: Callable[[], None]) -> None:
+        self._destination = destination
+        self._typed = typed
+
+    @property
+    def name(self) -> str:
+        return f"`{TRIGGER}` over ssh to {self._destination}"
+
+    def attempt(self, stopped: Stopped) -> str:
+        options = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=5")
+        command = ("ssh", *options, "--", self._destination, _TRIGGER_OVER_SSH)
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+        except FileNotFoundError:
+            return "there is no ssh on this machine"
+        failed = threading.Event()
+        said: list[str] = []
+
+        def watch() -> None:
+            assert process.stderr is not None
+            said.append(process.stderr.read().strip())
+            process.wait()
+            failed.set()
+
+        watcher = threading.Thread(target=watch, name="nullmodem-ssh", daemon=True)
+        watcher.start()
+        self._typed()
+        try:
+            return self._outcome(process, failed, said, stopped)
+        finally:
+            # A machine that stands still does not end the connection; its end of it is closed when it runs on.
+            process.kill()
+            watcher.join()
+            if process.stderr is not None:
+                process.stderr.close()
+
+    @staticmethod
+    def _outcome(process: subprocess.Popen[str], failed: threading.Event, said: list[str], stopped: Stopped) -> str:
+        deadline = time.monotonic() + SSH_PATIENCE
+        while time.monotonic() < deadline:
+            if stopped(0.5):
+                return ""
+            if failed.is_set():
+                if stopped(0.5):
+                    return ""
+                reason = said[0].splitlines()[-1] if said and said[0] else f"exit status {process.returncode}"
+                return f"ssh: {reason}" if process.returncode else "no effect"
+        return f"no effect within {SSH_PATIENCE:g} s"
+
+
+class ByMonitor:
+    """A BREAK that QEMU makes, and then g. ``press`` sends both."""
+
+    name = "BREAK by QEMU's monitor, and g"
+
+    def __init__(self, press: Callable[[], None]) -> None:
+        self._press = press
+
+    def attempt(self, stopped: Stopped) -> str:
+        self._press()
+        return "" if stopped(PATIENCE) else "no effect"
+
+
+class BreakInWays:
+    """All ways there are, in order; the one that worked last time comes first.
+
+    ``console`` is where the kernel may say why it does not stop. ``stopped`` must be set before the first call.
+    """
+
+    def __init__(self, ways: Sequence[Way], console: Console | None) -> None:
+        self._ways = list(ways)
+        self._console = console
+        self.stopped: Stopped = lambda _seconds: False
+
+    def __call__(self) -> None:
+        """Stop the target. Raises TargetError that says what was tried, and how to enable one."""
+        tried = []
+        for way in tuple(self._ways):
+            since = self._console.position if self._console is not None else 0
+            try:
+                reason = way.attempt(self.stopped)
+            except NullmodemError as error:
+                reason = error.message
+            if not reason:
+                self._ways.remove(way)
+                self._ways.insert(0, way)
+                return
+            tried.append(f"  {way.name}: {self._refusal(since) or reason}")
+        if not tried:
+            raise TargetError("no way to stop the target is known", hint=HINT)
+        raise TargetError("the target could not be stopped; tried:\n" + "\n".join(tried), hint=HINT)
+
+    def _refusal(self, since: int) -> str:
+        text = self._console.text(since) if self._console is not None else ""
+        return next((meaning for pattern, meaning in _REFUSALS if pattern.search(text)), "")

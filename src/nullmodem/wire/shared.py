@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one thread that owns a line with a console on it, and the two ends it makes of it.
+
+``protocol`` is a line of its own to the stub: what the splitter finds to be packets comes out of it, and what is
+written to it reaches a target that listens. ``console`` is a socket with the text, for whoever keeps the console.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nullmodem.errors import NullmodemError, WireClosed, WireTimeout
+from nullmodem.waiting import wait_readable
+from nullmodem.wire.splitter import SplitState, Splitter
+from nullmodem.wire.streams import SocketStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nullmodem.wire.streams import ByteStream
+
+_log = logging.getLogger("nullmodem.line")
+"""Every byte of a shared line, at level DEBUG."""
+_BUFFER = 1 << 20
+_TYPED = 4096
+_RUNNING_SECONDS = 3.0
+
+
+class ProtocolEnd(SocketStream):
+    """The stub's part of a shared line. Its BREAK is the line's."""
+
+    def __init__(self, sock: socket.socket, line: SharedLine) -> None:
+        super().__init__(sock)
+        self._line = line
+
+    def send_break(self) -> None:
+        """Raises UsageError, WireClosed; see ByteStream."""
+        self._line.send_break()
+
+    def close(self) -> None:
+        """Close this end, and with it the whole line."""
+        super().close()
+        self._line.close()
+
+
+class SharedLine:
+    """Owns ``stream``. With ``has_stub`` false all of it is console. Methods may be called from any thread.
+
+    ``baud`` is the line's rate where it is known: how long a character takes decides how long a silence is.
+    """
+
+    def __init__(self, stream: ByteStream, *, baud: int | None = None, has_stub: bool = True) -> None:
+        self._stream = stream
+        self._splitter = Splitter(character=10 / baud if baud else 0.0)
+        self._has_stub = has_stub
+        self._text, self.console = _pair()
+        self._packets, protocol = _pair()
+        self.protocol = ProtocolEnd(protocol, self)
+        self._orders: list[_Order] = []
+        self._lock = threading.Lock()
+        self._reader, self._writer = os.pipe()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="nullmodem-line", daemon=True)
+        self._thread.start()
+
+    def stands_still(self) -> bool:
+        """Whether the target is stopped, so that nothing may be typed: its stub would take it for a bad answer.
+
+        What the debugger has written before this call counts.
+        """
+        with contextlib.suppress(WireClosed):
+            self._order(lambda: None)
+        return self._splitter.state is SplitState.STOPPED
+
+    @property
+    def _listens(self) -> bool:
+        """Whether what is typed gets where it is meant to; else it waits in its socket."""
+        return self._splitter.state in (SplitState.RUNNING, SplitState.KNOCKING)
+
+    def send_break(self) -> None:
+        """Hold BREAK. Raises UsageError for a line that has none, WireClosed."""
+        self._order(self._stream.send_break)
+
+    def press_sysrq(self, key: bytes) -> None:
+        """BREAK and a key with nothing between, as soon as the target runs: a stub would make nothing of them.
+
+        Raises as `send_break`; WireTimeout when the target still stands after some seconds.
+        """
+
+        def press() -> None:
+            self._stream.send_break()
+            self._stream.write(key)
+            self._splitter.broke_in(time.monotonic())
+
+        self._order(press, to_running=True)
+
+    def note_break_in(self) -> None:
+        """The target was told to stop by other means: if it keeps silent now, it may have done so."""
+        self._order(lambda: self._splitter.broke_in(time.monotonic()))
+
+    def close(self) -> None:
+        """Let the line go; both ends see that. Safe to call twice, from any thread."""
+        with self._lock:
+            if self._closing:
+                return
+            self._closing = True
+            os.write(self._writer, b"x")
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _order(self, action: Callable[[], None], *, to_running: bool = False) -> None:
+        order = _Order(action, to_running)
+        with self._lock:
+            if self._closing:
+                raise WireClosed("the line is closed")
+            self._orders.append(order)
+            os.write(self._writer, b"x")
+        try:
+            order.done.result(_RUNNING_SECONDS if to_running else None)
+        except TimeoutError:
+            if order.done.cancel():
+                raise WireTimeout("the target stands still, and its debugger has the line") from None
+            order.done.result()
+
+    def _run(self) -> None:
+        try:
+            while not self._closing and self._turn():
+                pass
+        except (NullmodemError, OSError, ValueError) as error:
+            _log.info("the line has ended: %s", error)  # whoever waits at the other ends sees them close
+        finally:
+            self._drain()
+            with self._lock:
+                self._closing = True
+                orders, self._orders = self._orders, []
+                os.close(self._reader)
+                os.close(self._writer)
+            for order in orders:
+                if order.done.set_running_or_notify_cancel():
+                    order.done.set_exception(WireClosed("the line is closed"))
+            self._stream.close()
+            for end in (self._text, self._packets):
+                end.close()
+
+    def _drain(self) -> None:
+        """The last word of a debugger that has gone: the stub waits for it before it lets the target run."""
+        with contextlib.suppress(NullmodemError, OSError, ValueError):
+            while wait_readable([self._packets], 0) and (written := self._packets.recv(_BUFFER)):
+                self._splitter.sent(written, time.monotonic())
+            self._hand_out()
+
+    def _turn(self) -> bool:
+        """Wait for something and deal with it. False at the line's end."""
+        deadline = self._splitter.deadline
+        sources: list[int] = [self._reader, self._stream.fileno(), self._packets.fileno()]
+        if self._listens:
+            sources.append(self._text.fileno())
+        ready = wait_readable(sources, None if deadline is None else deadline - time.monotonic())
+        if self._stream.fileno() in ready:
+            data = self._stream.read()
+            if data == b"":
+                return False
+            self._received(data or b"")
+        elif not ready:
+            self._splitter.tick(time.monotonic())
+        if self._packets.fileno() in ready:
+            written = self._packets.recv(_BUFFER)
+            if not written:
+                return False
+            self._splitter.sent(written, time.monotonic())
+        self._hand_out()
+        if self._text.fileno() in ready and self._listens:
+            typed = self._text.recv(_TYPED)
+            if not typed:
+                return False
+            self._stream.write(typed)
+        if self._reader in ready:
+            os.read(self._reader, 4096)
+        self._obey()
+        return True
+
+    def _received(self, data: bytes) -> None:
+        _log.debug("<- %r", data)
+        if self._has_stub:
+            self._splitter.received(data, time.monotonic())
+        else:
+            self._text.sendall(data)
+
+    def _hand_out(self) -> None:
+        text, packets, line = self._splitter.take()
+        if text:
+            self._text.sendall(text)
+        if packets:
+            self._packets.sendall(packets)
+        if line:
+            _log.debug("-> %r", line)
+            self._stream.write(line)
+
+    def _obey(self) -> None:
+        """Do what was ordered and can be done now."""
+        with self._lock:
+            due = [order for order in self._orders if self._listens or not order.to_running]
+            self._orders = [order for order in self._orders if order not in due]
+        for order in due:
+            if not order.done.set_running_or_notify_cancel():
+                continue
+            try:
+                order.action()
+            except NullmodemError as error:
+                order.done.set_exception(error)
+            else:
+                order.done.set_result(None)
+
+
+@dataclass(eq=False, slots=True)
+class _Order:
+    """Something for the line's thread to do; ``to_running``: not while the target stands still."""
+
+    action: Callable[[], None]
+    to_running: bool
+    done: Future[None] = field(default_factory=Future)
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        with contextlib.suppress(OSError):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+    return ours, theirs

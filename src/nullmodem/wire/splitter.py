@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cable for the console and for kgdb: which byte belongs to whom. Pure: no I/O, and the caller's clock.
+
+What a kernel prints can hold a well-formed packet, so form proves nothing. What proves a stop is what only the stub
+does: after its stop packet it waits, deaf to all else, and sends that packet again for any byte but ``+`` and ``$``
+(put_packet in kernel/debug/gdbstub.c). So what looks like a stop, and is followed by silence as a stop is and a printed
+line is not, is answered with one ``-``; a packet that comes back is a stop, and anything else was text.
+
+While the target stands still the stub says one ``+`` and one packet for each request, and everything else is text.
+While it runs nothing of the debugger's goes out to it: it would be typed into whatever reads the console.
+
+::
+
+    RUNNING    text; perhaps a stop
+    KNOCKING   a debugger has come: is the target stopped already?
+    STOPPED    acknowledgements and packets; text between them
+    RESUMING   told to go on, not acknowledged yet
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import Final
+
+from nullmodem.wire.standing import StandingStub
+from nullmodem.wire.stop_forms import (
+    BROKEN,
+    STOP_BEGUN,
+    match_exit,
+    match_stop,
+    may_be_broken,
+    may_become,
+)
+
+QUIET_SECONDS: Final = 0.02
+"""A line goes on within that time where a program prints it: a USB adapter hands over what it has every 16 ms."""
+PREFIX_SECONDS: Final = 0.25
+"""For the rest of what begins like a stop. A shell's prompt may be a dollar sign, and then waits that long."""
+CHALLENGE_SECONDS: Final = 1.0
+CHALLENGES: Final = 4
+KNOCK_SECONDS: Final = 1.0
+"""Silence after which a target is asked whether it is stopped."""
+REBOOT_SECONDS: Final = 5.0
+REBOOT_TEXT: Final = 8192
+
+_TYPED_NOTHING: Final = b"\x7f"  # erases the one character that a challenge has typed
+_KILL_LINE: Final = b"\x15"  # Ctrl-U
+_STRAY: Final = 8  # bytes of noise that may follow a stop
+_TOKEN: Final = re.compile(rb"[+-]|\$[^#]*#..", re.DOTALL)
+_TOKEN_LIMIT: Final = 4096
+# What a kernel that has just been broken into prints when no debugger was connected before: kernel/debug/debug_core.c
+# sysrq_handle_dbg, and kdb's prompt.
+_ENTERED: Final = re.compile(
+    rb"(?:Entering KGDB|KGDB or \$3#33 for KDB|Waiting for connection from remote gdb)[^\n]*\n|kdb> ?$"
+)
+_ENTERED_TAIL: Final = 64
+_RESUMING: Final = (b"$c", b"$s", b"$C", b"$D", b"$k")
+
+
+class SplitState(Enum):
+    RUNNING = auto()
+    KNOCKING = auto()
+    STOPPED = auto()
+    RESUMING = auto()
+
+
+class Splitter:
+    """The state of one shared line. Feed it, then take what is in `text`, `protocol` and `line`.
+
+    ``text`` is for the console, ``protocol`` for the debugger, ``line`` for the target. ``character`` is how many
+    seconds one character takes on the line. All times are readings of the caller's monotonic clock.
+    """
+
+    def __init__(self, *, character: float = 0.0) -> None:
+        self.state = SplitState.RUNNING
+        self._quiet = QUIET_SECONDS + 4 * character
+        self._text = bytearray()
+        self._protocol = bytearray()
+        self._line = bytearray()
+        self._held = bytearray()
+        self._deadline: float | None = None
+        self._tail = b""  # of the text, since its last line end
+        self._recent = b""  # of the text, whatever its lines
+        # Running: how often it was asked for its stop again, and where in what is held the answer begins.
+        self._challenges = 0
+        self._mark = 0
+        self._fresh = False  # nothing has come since it was told to go on
+        self._acknowledged = True
+        self._cleared = False  # this line was found out to be text
+        self._since: float | None = None  # when the packet of a reboot came
+        self._stub = StandingStub()
+        self._unsent = bytearray()
+        self._knock = b""
+        self._detaching = False
+
+    # -- what the caller does ------------------------------------------------------------------------------------
+
+    def take(self) -> tuple[bytes, bytes, bytes]:
+        """What is due, each byte once: (text, protocol, line)."""
+        out = bytes(self._text), bytes(self._protocol), bytes(self._line)
+        for part in (self._text, self._protocol, self._line):
+            part.clear()
+        return out
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` has something to do, if nothing comes before; None: nothing."""
+        return self._deadline
+
+    def received(self, data: bytes, now: float) -> None:
+        """Bytes have come from the target."""
+        if not data:
+            return
+        match self.state:
+            case SplitState.RUNNING:
+                self._held += data
+                self._run(now)
+            case SplitState.STOPPED:
+                self._stopped(data)
+            case SplitState.KNOCKING:
+                self._knocking(data, now)
+            case _:
+                self._resuming(data, now)
+
+    def sent(self, data: bytes, now: float) -> None:
+        """The debugger has written bytes: they go to the target if it listens."""
+        self._unsent += data
+        while found := _TOKEN.match(self._unsent):
+            token = bytes(found[0])
+            del self._unsent[: len(token)]
+            self._send(token, now)
+        if self._unsent[:1] != b"$" or len(self._unsent) > _TOKEN_LIMIT:
+            self._unsent.clear()
+
+    def broke_in(self, now: float) -> None:
+        """The target was told to stop, from outside this line or through its sysrq key."""
+        if self._knock:
+            self._deadline = now + KNOCK_SECONDS
+
+    def tick(self, now: float) -> None:
+        """Time has passed, perhaps beyond the deadline."""
+        if self._deadline is None or now < self._deadline:
+            return
+        self._deadline = None
+        if self.state is SplitState.KNOCKING:
+            self._enter_running()
+        elif self.state is SplitState.RUNNING:
+            self._silence(now)
+
+    # -- from the debugger ---------------------------------------------------------------------------------------
+
+    def _send(self, token: bytes, now: float) -> None:
+        if self.state is SplitState.RUNNING:
+            if token.startswith(b"$?"):
+                self._knock = token
+                self._deadline = now + KNOCK_SECONDS
+            return
+        self._line += token
+        if token == b"+" and self._detaching and not self._stub.awaited:
+            self._enter_running()
+        if not token.startswith(b"$"):
+            return
+        self._stub.asked()
+        self._detaching = token.startswith(b"$D")
+        if token.startswith(_RESUMING) and not self._detaching:
+            self.state = SplitState.RESUMING
+            self._acknowledged = False
+
+    def _enter_running(self, *, fresh: bool = False) -> None:
+        self.state = SplitState.RUNNING
+        self._held.clear()
+        self._challenges, self._mark, self._fresh = 0, 0, fresh
+        self._deadline, self._since, self._detaching = None, None, False
+
+    # -- is it stopped already -----------------------------------------------------------------------------------
+
+    def _do_knock(self, now: float) -> None:
+        self._line += self._knock
+        self.state = SplitState.KNOCKING
+        self._held.clear()
+        self._deadline = now + CHALLENGE_SECONDS
+
+    def _knocking(self, data: bytes, now: float) -> None:
+        """``+`` and a stop are the answer of a stub; a terminal echoes what we sent."""
+        self._held += data
+        end = self._held.rfind(b"\n") + 1
+        self._release(end)
+        held = bytes(self._held)
+        answer = held[held.startswith(b"+") :]
+        if match_stop(answer) is not None:
+            self.state, self._knock, self._deadline = SplitState.STOPPED, b"", None
+            self._stub.begin(b"")
+            self._stub.asked()
+            self._held.clear()
+            self._stopped(held)
+        elif answer and not STOP_BEGUN.fullmatch(answer):
+            echoed = held.startswith(self._knock[: len(held)])
+            if echoed and len(held) < len(self._knock):
+                return
+            if echoed:
+                self._line += _KILL_LINE
+            self._enter_running()
+            self._held += held
+            self._run(now)
+
+    # -- while it stands still -----------------------------------------------------------------------------------
+
+    def _stopped(self, data: bytes) -> None:
+        for at in range(len(data)):
+            self._stub.take(data[at : at + 1], self._text, self._protocol)
+
+    # -- while it is told to go on -------------------------------------------------------------------------------
+
+    def _resuming(self, data: bytes, now: float) -> None:
+        for at in range(len(data)):
+            byte = data[at : at + 1]
+            if self._stub.in_packet or byte in (b"$", b"-"):  # its last answer once more; not understood
+                self._stub.take(byte, self._text, self._protocol)
+            elif byte == b"+":
+                self._protocol += byte
+                self._acknowledged = True
+                self._go_on(data[at + 1 :], now, fresh=True)
+                return
+            else:  # it runs, and its acknowledgement was lost
+                self._go_on(data[at:], now, fresh=False)
+                return
+
+    def _go_on(self, rest: bytes, now: float, *, fresh: bool) -> None:
+        self._enter_running(fresh=fresh)
+        self._held += rest
+        self._run(now)
+
+    # -- while it runs -------------------------------------------------------------------------------------------
+
+    def _run(self, now: float) -> None:
+        while self.state is SplitState.RUNNING:
+            if self._challenges:
+                if not self._judge_answer(now):
+                    return
+            elif not self._held:
+                break
+            elif self._held[0] != 0x24:
+                end = self._held.find(b"$")
+                self._release(len(self._held) if end < 0 else end)
+            elif not self._judge(now):
+                return
+        if self.state is SplitState.RUNNING:
+            self._watch_text(now)
+
+    def _judge(self, now: float) -> bool:
+        """What is held begins with a dollar sign. False: wait for more of it."""
+        held = bytes(self._held)
+        if (found := match_exit(held)) is not None:
+            return self._judge_exit(found, held, now)
+        found = match_stop(held, fresh=self._fresh)
+        if found is not None:
+            return self._judge_stop(found, held, now)
+        if may_become(held, fresh=self._fresh):
+            self._deadline = now + PREFIX_SECONDS
+            return False
+        if may_be_broken(held):
+            self._deadline = now + self._quiet
+            return False
+        following = held.find(b"$", 1)
+        self._release(len(held) if following < 0 else following)
+        return True
+
+    def _judge_stop(self, found: re.Match[bytes], held: bytes, now: float) -> bool:
+        """By its form it is a stop. Nothing follows one but itself, when something was typed; and a little noise."""
+        rest = held[found.end() :]
+        while rest.startswith(found[0]):
+            rest = rest[found.end() :]
+        if b"\n" in rest or (len(rest) > _STRAY and not found[0].startswith(rest)):
+            self._release(found.end())
+            return True
+        if self._fresh and not rest:
+            self._challenge(now)
+        else:
+            self._deadline = now + self._quiet
+        return False
+
+    def _judge_exit(self, found: re.Match[bytes], held: bytes, now: float) -> bool:
+        """The kernel says that it reboots, and waits for nothing; its own words must follow."""
+        rest = held[found.end() :]
+        if self._since is None:
+            self._since = now
+        if b"reboot: " in rest:
+            self._protocol += found[0]
+            del self._held[: found.end()]
+            self._since = None
+            return True
+        if len(rest) > REBOOT_TEXT or now >= self._since + REBOOT_SECONDS:
+            self._since = None
+            self._release(found.end())
+            return True
+        self._deadline = self._since + REBOOT_SECONDS
+        return False
+
+    def _judge_answer(self, now: float) -> bool:
+        """The stub was asked to send its stop again. False: wait for it."""
+        answer = bytes(self._held[self._mark :])
+        found = match_stop(answer, fresh=self._fresh)
+        if found is not None:
+            self._stop_at(found[0], answer[found.end() :])
+            return True
+        if not answer or may_become(answer, fresh=self._fresh):
+            self._deadline = now + CHALLENGE_SECONDS
+            return False
+        if may_be_broken(answer):
+            self._deadline = now + self._quiet
+            return False
+        self._dismiss()
+        return True
+
+    def _dismiss(self) -> None:
+        """What was challenged is text. What the challenges have typed is erased."""
+        self._line += _TYPED_NOTHING * self._challenges
+        mark, self._challenges, self._mark = self._mark, 0, 0
+        self._tail, self._cleared = b"", True
+        self._release(mark)
+
+    def _challenge(self, now: float) -> None:
+        self._line += b"-"
+        self._challenges += 1
+        self._mark = len(self._held)
+        self._deadline = now + CHALLENGE_SECONDS
+
+    def _silence(self, now: float) -> None:
+        """Nothing has come for a while."""
+        held = bytes(self._held)
+        if self._challenges:
+            if self._challenges < CHALLENGES:
+                self._challenge(now)
+            else:
+                self._dismiss()
+                self._run(now)
+        elif match_exit(held):
+            self._run(now)
+        elif held and (match_stop(held, fresh=self._fresh) or may_be_broken(held)):
+            self._challenge(now)
+        elif held:
+            self._release(len(held))
+            self._watch_text(now)
+        elif BROKEN.search(self._tail):
+            self._challenge(now)
+        elif self._knock:
+            self._do_knock(now)
+
+    def _stop_at(self, packet: bytes, rest: bytes) -> None:
+        """It stands still: ``packet`` is the debugger's, and what was held before it was a copy of it, or its ruin."""
+        if not self._acknowledged:
+            self._protocol += b"+"
+            self._acknowledged = True
+        self._held.clear()
+        self._tail = b""
+        self._challenges, self._mark, self._fresh, self._deadline = 0, 0, False, None
+        self.state = SplitState.STOPPED
+        self._stub.begin(packet)
+        if self._knock:  # the debugger has asked already: its question gets its answer
+            self._line += b"+" + self._knock
+            self._knock = b""
+            self._stub.asked()
+        else:
+            self._protocol += packet
+        self._stopped(rest)
+
+    def _release(self, length: int) -> None:
+        text = bytes(self._held[:length])
+        del self._held[:length]
+        if text:
+            self._text += text
+            self._fresh = False
+            self._recent = (self._recent + text)[-_ENTERED_TAIL:]
+            self._cleared = self._cleared and b"\n" not in text
+            self._tail = b"" if self._cleared else (self._tail + text).rpartition(b"\n")[2][-_ENTERED_TAIL:]
+
+    def _watch_text(self, now: float) -> None:
+        """All that came is text: does it mean that the target has entered the debugger?"""
+        if self._held:
+            return
+        if self._knock and _ENTERED.search(self._recent):
+            self._recent = b""
+            self._do_knock(now)
+        elif BROKEN.search(self._tail):
+            self._deadline = now + self._quiet
+        else:
+            self._deadline = now + KNOCK_SECONDS if self._knock else None

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the packets look that a running kernel sends unasked, whole, begun, and with a wrong byte in them. Pure.
+
+``$T05thread:1f;#3d`` is a stop (gdb_serial_stub), ``$E22#a9`` what the stub says when it does not go on, ``$W00#b7``
+that the machine reboots (gdbstub_exit). Form proves nothing: see `nullmodem.wire.splitter`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+STOP: Final = re.compile(rb"\$((?:T[0-9a-f]{2}thread:[0-9a-f]{1,16};|S[0-9a-f]{2}))#([0-9a-f]{2})")
+STOP_BEGUN: Final = re.compile(
+    rb"\$(?:(?:T(?:[0-9a-f](?:[0-9a-f](?:t(?:h(?:r(?:e(?:a(?:d(?::(?:[0-9a-f]{1,16};?)?)?)?)?)?)?)?)?)?)?"
+    rb"|T[0-9a-f]{2}thread:[0-9a-f]{1,16};#[0-9a-f]?|S(?:[0-9a-f](?:[0-9a-f](?:#[0-9a-f]?)?)?)?)?)"
+)
+EXIT: Final = re.compile(rb"\$(W[0-9a-f]{2})#([0-9a-f]{2})")
+_REFUSAL: Final = re.compile(rb"\$(E[0-9a-f]{2})#([0-9a-f]{2})")
+_REFUSAL_BEGUN: Final = re.compile(rb"\$(?:E(?:[0-9a-f](?:[0-9a-f](?:#[0-9a-f]?)?)?)?)?")
+ANY: Final = re.compile(rb"\$([^#$\x00-\x1f\x7f-\xff]*)#([0-9a-f]{2})")
+# A stop with a wrong byte in it, or without its $.
+BROKEN: Final = re.compile(rb"\$[TS][0-9a-f]{2}|thread:")
+_BROKEN_LENGTH: Final = 48
+
+
+def sums_up(found: re.Match[bytes]) -> bool:
+    """Whether a packet's checksum is right."""
+    return sum(found[1]) & 0xFF == int(found[2], 16)
+
+
+def match_stop(data: bytes, *, fresh: bool = False) -> re.Match[bytes] | None:
+    """A stop at the beginning of ``data``; if ``fresh``, straight after a request to go on, also the refusal of it."""
+    found = STOP.match(data) or (_REFUSAL.match(data) if fresh else None)
+    return found if found and sums_up(found) else None
+
+
+def match_exit(data: bytes) -> re.Match[bytes] | None:
+    """A reboot's announcement at the beginning of ``data``."""
+    found = EXIT.match(data)
+    return found if found and sums_up(found) else None
+
+
+def may_become(data: bytes, *, fresh: bool = False) -> bool:
+    """Whether more bytes may make one of these of ``data``."""
+    if STOP_BEGUN.fullmatch(data) or b"$W00#".startswith(data):
+        return True
+    return fresh and _REFUSAL_BEGUN.fullmatch(data) is not None
+
+
+def may_be_broken(data: bytes) -> bool:
+    """Whether ``data`` may have been a stop before a byte of it was lost or changed: no whole line, and not long."""
+    return BROKEN.search(data) is not None and b"\n" not in data and len(data) <= _BROKEN_LENGTH

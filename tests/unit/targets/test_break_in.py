@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ways to break in: in their order, the one that worked first, and an error that says all that was tried."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nullmodem.errors import TargetError, UsageError
+from nullmodem.targets.break_in import BreakInWays, OverSsh, SysrqKey
+from nullmodem.targets.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nullmodem.targets.break_in import Stopped
+
+
+class Attempt:
+    """A way that has an effect or not, and may print something."""
+
+    def __init__(self, name: str, reason: str, tried: list[str], printing: tuple[Desk, bytes] | None = None) -> None:
+        self.name = name
+        self._reason = reason
+        self._tried = tried
+        self._printing = printing
+
+    def attempt(self, _stopped: Stopped) -> str:
+        self._tried.append(self.name)
+        if self._printing is not None:
+            desk, text = self._printing
+            desk.prints(text)
+        return self._reason
+
+
+class Desk:
+    """A console, and the other end of its line."""
+
+    def __init__(self, directory: Path) -> None:
+        here, self.there = socket.socketpair()
+        self.console = Console(here, directory / "console.log")
+
+    def prints(self, text: bytes) -> None:
+        since = self.console.position
+        self.there.sendall(text)
+        self.console.wait(r"\n", 10, since=since)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.console.close()
+    made.there.close()
+
+
+def test_ways_are_tried_in_order_and_the_one_that_worked_comes_first_next_time() -> None:
+    tried: list[str] = []
+    ways = BreakInWays(
+        [Attempt("one", "no effect", tried), Attempt("two", "", tried), Attempt("three", "", tried)], None
+    )
+    ways()
+    assert tried == ["one", "two"]
+    ways()
+    assert tried == ["one", "two", "two"]
+
+
+def test_when_none_works_the_error_says_what_was_tried_and_how_to_enable_one() -> None:
+    def no_break() -> None:
+        raise UsageError("this line is a plain socket and cannot carry a BREAK")
+
+    tried: list[str] = []
+    ways = BreakInWays([SysrqKey(no_break), Attempt("a shell", "nobody is logged in", tried)], None)
+    with pytest.raises(TargetError) as failed:
+        ways()
+    assert "BREAK and g on the line: this line is a plain socket" in failed.value.message
+    assert "a shell: nobody is logged in" in failed.value.message
+    for word in ("kernel.sysrq", "MAGIC_SYSRQ_SERIAL", "kgdboc"):
+        assert word in failed.value.hint
+
+
+@pytest.mark.parametrize(
+    ("printed", "meaning"),
+    [
+        (b"sysrq: This sysrq operation is disabled.\n", "kernel.sysrq does not allow it"),
+        (b"ERROR: No KGDB I/O module available\n", "kgdboc is not set"),
+        (b"Lockdown: swapper/0: use of kgdb/kdb to read kernel RAM is restricted\n", "locked down"),
+    ],
+)
+def test_the_kernels_own_reason_is_given(desk: Desk, printed: bytes, meaning: str) -> None:
+    ways = BreakInWays([Attempt("the key", "no effect", [], (desk, printed))], desk.console)
+    with pytest.raises(TargetError, match=meaning):
+        ways()
+
+
+def test_a_host_that_ssh_cannot_reach_is_said_with_ssh_words() -> None:
+    way = OverSsh("nobody@no-such-host.invalid", lambda: None)
+    reason = way.attempt(threading.Event().wait)
+    assert reason.startswith("ssh: ")
+    assert "no-such-host.invalid" in reason

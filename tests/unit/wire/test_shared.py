@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that owns a shared line: what comes out of its two ends, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nullmodem.errors import UsageError, WireClosed
+from nullmodem.rsp.framing import encode_packet
+from nullmodem.waiting import wait_readable
+from nullmodem.wire.shared import SharedLine
+from nullmodem.wire.streams import ByteStream, SocketStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STOP = encode_packet(b"T05thread:1f;")
+SECONDS = 10.0
+
+
+class BreakableStream(SocketStream):
+    """A socket whose BREAK is the byte 0xFD."""
+
+    def send_break(self) -> None:
+        self.write(b"\xfd")
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[SharedLine, socket.socket]]:
+    near, far = socket.socketpair()
+    far.settimeout(SECONDS)
+    line = SharedLine(BreakableStream(near))
+    line.console.settimeout(SECONDS)
+    with far:
+        yield line, far
+        line.close()
+        line.console.close()
+        line.protocol.close()
+
+
+def read(stream: ByteStream, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        assert wait_readable([stream], SECONDS)
+        piece = stream.read()
+        assert piece
+        data += piece
+    return data
+
+
+def receive(sock: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        piece = sock.recv(length - len(data))
+        assert piece
+        data += piece
+    return data
+
+
+def stop(line: SharedLine, far: socket.socket) -> None:
+    """Bring the far end to a stop, as a stub does."""
+    far.sendall(STOP)
+    assert receive(far, 1) == b"-"
+    far.sendall(STOP)
+    assert read(line.protocol, len(STOP)) == STOP
+
+
+def test_text_goes_to_the_console_and_packets_to_the_stubs_client(pair: tuple[SharedLine, socket.socket]) -> None:
+    line, far = pair
+    far.sendall(b"Linux version 6.1\r\n")
+    assert receive(line.console, 19) == b"Linux version 6.1\r\n"
+    stop(line, far)
+    line.protocol.write(b"+$g#67")
+    assert receive(far, 6) == b"+$g#67"
+    far.sendall(b"+$00#60")
+    assert read(line.protocol, 7) == b"+$00#60"
+
+
+def test_what_is_typed_goes_to_a_target_that_runs_and_waits_while_it_stands(
+    pair: tuple[SharedLine, socket.socket],
+) -> None:
+    line, far = pair
+    line.console.sendall(b"ls\r")
+    assert receive(far, 3) == b"ls\r"
+    assert not line.stands_still()
+    stop(line, far)
+    assert line.stands_still()
+    line.console.sendall(b"typed")
+    line.protocol.write(b"+$c#63")
+    assert receive(far, 6) == b"+$c#63"
+    assert not wait_readable([far], 0.05)
+    far.sendall(b"+")
+    assert receive(far, 5) == b"typed"
+
+
+def test_a_break_and_its_key_go_out_together(pair: tuple[SharedLine, socket.socket]) -> None:
+    line, far = pair
+    line.press_sysrq(b"g")
+    assert receive(far, 2) == b"\xfdg"
+    line.protocol.send_break()
+    assert receive(far, 1) == b"\xfd"
+
+
+def test_a_break_waits_until_the_target_runs(pair: tuple[SharedLine, socket.socket]) -> None:
+    line, far = pair
+    stop(line, far)
+    line.protocol.write(b"+$c#63")
+    thread = threading.Thread(target=lambda: line.press_sysrq(b"g"))
+    thread.start()
+    assert receive(far, 6) == b"+$c#63"
+    assert not wait_readable([far], 0.05)
+    far.sendall(b"+")
+    assert receive(far, 2) == b"\xfdg"
+    thread.join()
+
+
+def test_a_line_without_break_says_so() -> None:
+    near, far = socket.socketpair()
+    with far, contextlib.closing(SharedLine(SocketStream(near))) as line:
+        with pytest.raises(UsageError, match="cannot carry a BREAK"):
+            line.press_sysrq(b"g")
+        far.sendall(b"still there\n")
+        assert receive(line.console, 12) == b"still there\n"
+        line.console.close()
+        line.protocol.close()
+
+
+def test_the_end_of_the_line_is_the_end_of_both(pair: tuple[SharedLine, socket.socket]) -> None:
+    line, far = pair
+    far.shutdown(socket.SHUT_RDWR)
+    assert line.console.recv(1) == b""
+    assert wait_readable([line.protocol], SECONDS)
+    assert line.protocol.read() == b""
+    with pytest.raises(WireClosed):
+        line.press_sysrq(b"g")
+
+
+def test_a_debuggers_last_word_is_not_lost_when_it_closes(pair: tuple[SharedLine, socket.socket]) -> None:
+    line, far = pair
+    stop(line, far)
+    line.protocol.write(b"+$D#44")
+    assert receive(far, 6) == b"+$D#44"
+    far.sendall(b"+$OK#9a")
+    assert read(line.protocol, 7) == b"+$OK#9a"
+    line.protocol.write(b"+")
+    line.close()
+    assert receive(far, 1) == b"+"
+    assert far.recv(1) == b""
+
+
+def test_it_leaves_no_thread() -> None:
+    before = threading.active_count()
+    near, far = socket.socketpair()
+    line = SharedLine(SocketStream(near))
+    line.close()
+    line.close()
+    for end in (far, line.console):
+        end.close()
+    line.protocol.close()
+    assert threading.active_count() == before
+
+
+def test_a_line_that_is_console_alone_has_no_packets() -> None:
+    near, far = socket.socketpair()
+    with far, contextlib.closing(SharedLine(SocketStream(near), has_stub=False)) as line:
+        far.sendall(STOP)
+        line.console.settimeout(SECONDS)
+        assert receive(line.console, len(STOP)) == STOP
+        line.console.close()
+        line.protocol.close()

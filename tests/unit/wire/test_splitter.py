@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cable: text out equals text in, whatever the text is, and only a stub that answers is believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nullmodem.rsp.framing import encode_packet
+from nullmodem.wire.splitter import CHALLENGE_SECONDS, CHALLENGES, KNOCK_SECONDS, SplitState, Splitter
+
+STOP = encode_packet(b"T05thread:1f;")
+FORGED = encode_packet(b"T05thread:01;")
+
+
+@dataclass
+class Kernel:
+    """A kernel on one line, as far as a splitter can tell: what it prints, and its stub (put_packet, get_packet).
+
+    ``printed`` is every byte of text it has put on the line, ``packets`` what its stub has, each once.
+    """
+
+    stopped: bool = False
+    acks: bool = False  # in the ack slot: deaf to all but an acknowledgement
+    last: bytes = b""
+    read: bytearray = field(default_factory=bytearray)
+    typed: bytearray = field(default_factory=bytearray)
+    printed: bytearray = field(default_factory=bytearray)
+    requests: list[bytes] = field(default_factory=list)
+
+    def prints(self, text: bytes) -> bytes:
+        self.printed += text
+        return text
+
+    def stops(self, packet: bytes = STOP) -> bytes:
+        self.stopped, self.acks, self.last = True, True, packet
+        return packet
+
+    def takes(self, data: bytes) -> bytes:
+        """What comes over the line; what it says to that."""
+        said = b""
+        for value in data:
+            byte = bytes((value,))
+            if not self.stopped:
+                self.typed += byte
+            elif self.acks:
+                if byte == b"+":
+                    self.acks = False
+                else:
+                    said += self.last
+            elif self.read or byte == b"$":
+                self.read += byte
+                if self.read[-3:-2] == b"#":
+                    said += self._serve(bytes(self.read[1:-3]))
+                    self.read.clear()
+        return said
+
+    def _serve(self, request: bytes) -> bytes:
+        self.requests.append(request)
+        if request in (b"c", b"s"):
+            self.stopped = False
+            return b"+"
+        self.last, self.acks = encode_packet(b"S05" if request == b"?" else b"0011"), True
+        return b"+" + self.last
+
+
+@dataclass
+class Bench:
+    """A splitter between a kernel and a debugger, and the time."""
+
+    kernel: Kernel = field(default_factory=Kernel)
+    splitter: Splitter = field(default_factory=Splitter)
+    now: float = 0.0
+    text: bytearray = field(default_factory=bytearray)
+    protocol: bytearray = field(default_factory=bytearray)
+    cut: list[int] = field(default_factory=list)
+
+    def comes(self, data: bytes) -> None:
+        """Bytes come from the kernel, cut into pieces; what it is sent for them, it answers at once."""
+        while data:
+            length = max(1, self.cut.pop(0) if self.cut else len(data))
+            self.splitter.received(data[:length], self.now)
+            data = data[length:] + self.settle()
+
+    def settle(self) -> bytes:
+        text, protocol, line = self.splitter.take()
+        self.text += text
+        self.protocol += protocol
+        return self.kernel.takes(line)
+
+    def asks(self, data: bytes) -> None:
+        """The debugger sends something."""
+        self.splitter.sent(data, self.now)
+        self.comes(self.settle())
+
+    def waits(self, seconds: float = 10.0) -> None:
+        """Nothing comes for a while, but for what the splitter's own bytes bring."""
+        end = self.now + seconds
+        while (deadline := self.splitter.deadline) is not None and deadline <= end:
+            self.now = max(self.now, deadline)
+            self.splitter.tick(self.now)
+            self.comes(self.settle())
+        self.now = end
+
+    def stop(self) -> None:
+        """Bring it to its first stop."""
+        self.comes(self.kernel.stops())
+        self.waits(1.0)
+        assert self.splitter.state is SplitState.STOPPED
+
+
+def packets(data: bytes) -> list[bytes]:
+    """Different packets in a row, without what was sent again."""
+    found: list[bytes] = []
+    for packet in data.replace(b"+", b"").split(b"$")[1:]:
+        if not found or found[-1] != packet:
+            found.append(packet)
+    return found
+
+
+# What a kernel may print: anything at all, and often things that look like packets and their parts.
+pieces = st.one_of(
+    st.binary(max_size=12),
+    st.sampled_from(
+        [FORGED, FORGED[:-1], STOP, b"$T05#b9", b"$S05#b8", b"+", b"-", b"$", b"$T", b"#", b"\r\n", b"thread:",
+         FORGED + FORGED, b"+$OK#9a", b"$E22#a9", b"$W00#b7", b"\x03", b"$OK#9a", b"target:~# "]
+    ),
+)  # fmt: skip
+lines = st.lists(pieces, max_size=8).map(lambda parts: b"".join(parts) + b"\r\n")
+# Between packets, while the machine stands still, the stub's own context may print whole lines; a packet it is not.
+still_lines = st.sampled_from([b"", b"\r\n[  1.5] Timed out waiting for secondary CPUs.\r\n", b"KGDB: cost 5$ + 3\r\n"])
+cuts = st.lists(st.integers(1, 9), max_size=400)
+
+
+@given(st.lists(st.tuples(lines, lines, still_lines), min_size=1, max_size=5), cuts)
+def test_text_out_is_text_in_and_the_packets_are_the_stubs(
+    rounds: list[tuple[bytes, bytes, bytes]], places: list[int]
+) -> None:
+    bench = Bench(cut=places)
+    kernel = bench.kernel
+    for before, torn, still in rounds:
+        bench.comes(kernel.prints(before))
+        # Its processor is stopped in the middle of a line; the rest comes when it goes on.
+        half = len(torn) // 2
+        bench.comes(kernel.prints(torn[:half]))
+        bench.waits(20.0)
+        bench.comes(kernel.stops())
+        bench.waits(20.0)
+        assert bench.splitter.state is SplitState.STOPPED
+        bench.asks(b"+$g#67")
+        bench.comes(kernel.prints(still))
+        bench.asks(b"+$m1,2#fc")
+        bench.asks(b"+$c#63")
+        assert bench.splitter.state is not SplitState.STOPPED
+        bench.comes(kernel.prints(torn[half:]))
+        bench.waits(20.0)
+    assert bytes(bench.text) == bytes(kernel.printed)
+    assert kernel.requests == [b"g", b"m1,2", b"c"] * len(rounds)
+    expected = [STOP[1:], b"0011#c2"] * len(rounds)
+    assert packets(bytes(bench.protocol)) == expected
+
+
+@given(lines, cuts)
+def test_nothing_that_is_printed_stops_a_debugger(text: bytes, places: list[int]) -> None:
+    bench = Bench(cut=places)
+    bench.comes(bench.kernel.prints(text))
+    bench.waits(20.0)
+    assert bench.splitter.state is SplitState.RUNNING
+    assert bytes(bench.text) == text
+    assert bench.protocol == b""
+
+
+@given(lines)
+def test_a_line_that_is_printed_in_one_go_types_nothing(text: bytes) -> None:
+    bench = Bench()
+    bench.comes(bench.kernel.prints(text))
+    bench.waits(20.0)
+    assert bench.kernel.typed == b""
+
+
+def test_a_forged_stop_without_a_line_end_is_found_out_and_what_that_typed_is_erased() -> None:
+    bench = Bench()
+    bench.comes(bench.kernel.prints(FORGED))
+    assert bench.text == b""
+    bench.waits(20.0)
+    assert bench.text == FORGED
+    assert bench.kernel.typed == b"-" * CHALLENGES + b"\x7f" * CHALLENGES
+    assert bench.splitter.state is SplitState.RUNNING
+
+
+def test_an_echo_finds_out_a_forged_stop_at_once() -> None:
+    bench = Bench()
+    bench.comes(bench.kernel.prints(FORGED))
+    bench.waits(0.1)
+    assert bench.kernel.typed == b"-"
+    bench.comes(bench.kernel.prints(b"-"))
+    assert bench.text == FORGED + b"-"
+    assert bench.kernel.typed == b"-\x7f"
+
+
+def test_a_stop_is_passed_on_once_and_only_when_the_stub_has_said_it_again() -> None:
+    bench = Bench()
+    bench.splitter.received(bench.kernel.stops(), 0.0)
+    assert bench.splitter.take() == (b"", b"", b"")
+    bench.splitter.tick(1.0)
+    text, protocol, line = bench.splitter.take()
+    assert (text, protocol, line) == (b"", b"", b"-")
+    bench.comes(bench.kernel.takes(line))
+    assert bench.protocol == STOP
+    assert bench.text == b""
+
+
+@pytest.mark.parametrize("place", range(len(STOP)))
+@pytest.mark.parametrize("change", ["drop", "flip", "double", "insert"])
+def test_one_wrong_byte_in_a_stop_is_no_lost_stop(place: int, change: str) -> None:
+    wrong = {
+        "drop": STOP[:place] + STOP[place + 1 :],
+        "flip": STOP[:place] + bytes((STOP[place] ^ 0x08,)) + STOP[place + 1 :],
+        "double": STOP[: place + 1] + STOP[place:],
+        "insert": STOP[:place] + b"\xa5" + STOP[place:],
+    }[change]
+    bench = Bench()
+    bench.kernel.stops()
+    bench.comes(bench.kernel.prints(b"some text\r\n") + wrong)
+    bench.waits(20.0)
+    assert bench.splitter.state is SplitState.STOPPED
+    assert bench.protocol == STOP
+
+
+@given(st.integers(0, len(STOP) - 1), st.integers(1, 255), st.integers(0, len(STOP) - 1), st.integers(1, 255))
+def test_a_wrong_byte_in_the_second_copy_too_is_no_lost_stop(at: int, flip: int, again: int, twist: int) -> None:
+    bench = Bench()
+    bench.kernel.stops()
+    damaged = bytearray(STOP)
+    damaged[at] ^= flip
+    bench.splitter.received(bytes(damaged), 0.0)
+    second = bytearray(STOP)
+    second[again] ^= twist
+    if b"\n" in damaged or b"\n" in second:
+        return  # that looks like the end of a printed line, and is believed to be
+    while bench.splitter.deadline is not None and b"-" not in bench.splitter.take()[2]:
+        bench.now = bench.splitter.deadline
+        bench.splitter.tick(bench.now)
+    bench.splitter.received(bytes(second), bench.now)
+    bench.settle()
+    bench.waits(30.0)
+    if bench.splitter.state is SplitState.RUNNING:  # both copies ruined beyond telling: the user's break-in is next
+        bench.comes(bench.kernel.takes(b"-"))
+        bench.waits(30.0)
+    assert bench.splitter.state is SplitState.STOPPED
+    assert bench.protocol == STOP
+
+
+def test_while_it_runs_nothing_of_the_debuggers_goes_out() -> None:
+    bench = Bench()
+    bench.asks(b"+$g#67-$m0,1#fa")
+    bench.waits()
+    assert bench.kernel.typed == b""
+
+
+def test_a_target_that_is_stopped_already_is_asked_after_a_silence() -> None:
+    bench = Bench()
+    bench.kernel.stopped = True
+    bench.asks(b"$?#3f")
+    assert bench.kernel.requests == []
+    bench.waits(2 * KNOCK_SECONDS)
+    assert bench.kernel.requests == [b"?"]
+    assert bench.protocol == b"+$S05#b8"
+    assert bench.splitter.state is SplitState.STOPPED
+
+
+def test_a_target_that_prints_is_not_asked() -> None:
+    bench = Bench()
+    bench.asks(b"$?#3f")
+    for _ in range(20):
+        bench.waits(0.5)
+        bench.comes(bench.kernel.prints(b"tick\r\n"))
+    assert bench.kernel.typed == b""
+    assert bench.text == b"tick\r\n" * 20
+
+
+@pytest.mark.parametrize(
+    "words", [b"\r\n[    4.5] Entering KGDB\r\n", b"KGDB or $3#33 for KDB\r\n", b"Entering kdb ...\r\n[0]kdb> "]
+)
+def test_a_kernel_that_says_it_enters_the_debugger_is_asked_at_once(words: bytes) -> None:
+    bench = Bench()
+    bench.asks(b"$?#3f")
+    bench.kernel.prints(words)
+    bench.kernel.stopped = True
+    bench.cut = [3] * len(words)
+    bench.comes(words)
+    assert bench.kernel.requests == [b"?"]
+    assert bench.splitter.state is SplitState.STOPPED
+    assert bench.text == words
+
+
+def test_a_terminal_that_echoes_the_question_has_it_wiped() -> None:
+    bench = Bench()
+    bench.asks(b"$?#3f")
+    bench.waits(1.2 * KNOCK_SECONDS)
+    assert bench.kernel.typed == b"$?#3f"
+    bench.comes(bench.kernel.prints(b"$?#3f"))
+    assert bench.kernel.typed == b"$?#3f\x15"
+    assert bench.text == b"$?#3f"
+    assert bench.splitter.state is SplitState.RUNNING
+
+
+def test_a_question_that_meets_a_stop_gets_its_answer() -> None:
+    bench = Bench()
+    bench.asks(b"$?#3f")
+    bench.comes(bench.kernel.stops())
+    bench.waits(0.5)
+    assert bench.protocol == b"+$S05#b8"
+
+
+def test_a_refused_resume_leaves_it_stopped() -> None:
+    bench = Bench()
+    bench.stop()
+    bench.splitter.sent(b"+$c#63", bench.now)
+    bench.splitter.take()
+    bench.splitter.received(b"+$E22#a9", bench.now)
+    assert bench.splitter.take() == (b"", b"+", b"-")
+    bench.splitter.received(b"$E22#a9", bench.now)
+    assert bench.splitter.take()[1] == b"$E22#a9"
+    assert bench.splitter.state is SplitState.STOPPED
+
+
+def test_a_step_is_believed_without_waiting_first() -> None:
+    bench = Bench()
+    bench.stop()
+    before = bench.now
+    bench.splitter.sent(b"+$s#73", bench.now)
+    bench.kernel.takes(bench.splitter.take()[2])
+    bench.comes(b"+" + bench.kernel.stops())
+    assert bench.splitter.state is SplitState.STOPPED
+    assert bench.now == before
+
+
+def test_a_detach_ends_with_the_acknowledgement_of_its_answer() -> None:
+    bench = Bench()
+    bench.stop()
+    bench.splitter.sent(b"+$D#44", bench.now)
+    bench.splitter.received(b"+$OK#9a", bench.now)
+    assert bench.splitter.state is SplitState.STOPPED
+    bench.splitter.take()
+    bench.splitter.sent(b"+", bench.now)
+    assert bench.splitter.take()[2] == b"+"
+    assert bench.splitter.state is SplitState.RUNNING
+
+
+@pytest.mark.parametrize(("words", "believed"), [(b"reboot: Restarting system\r\n", True), (b"just text\r\n", False)])
+def test_a_reboot_is_believed_when_the_kernel_says_so_too(words: bytes, believed: bool) -> None:
+    bench = Bench()
+    bench.comes(b"going down\r\n$W00#b7" + words)
+    bench.waits(CHALLENGE_SECONDS + 10)
+    assert bench.protocol == (b"$W00#b7" if believed else b"")
+    assert bench.text == b"going down\r\n" + (b"" if believed else b"$W00#b7") + words
+
+
+def test_a_lost_acknowledgement_does_not_lose_the_next_stop() -> None:
+    bench = Bench()
+    bench.stop()
+    bench.splitter.sent(b"+$c#63", bench.now)
+    bench.kernel.takes(bench.splitter.take()[2])
+    bench.comes(bench.kernel.prints(b"no plus, but text\r\n") + bench.kernel.stops())
+    bench.waits()
+    assert bench.protocol == STOP + b"+" + STOP

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`nullmodem attach`: a kernel that somebody else has booted, with everything that is on its line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nullmodem.api.attach import AttachOptions, ConsoleAt, attach, look_at_files, parse_console
+from nullmodem.api.ways import parse_ways
+from nullmodem.errors import IdentityError, KernelDataError, TargetError
+from nullmodem.kbuild import build_module, ensure_kernel
+from nullmodem.session.model import State, StopReason
+from nullmodem.targets.qemu import QemuTarget
+from nullmodem.targets.spec import QemuSpec
+from nullmodem.waiting import wait_readable
+from nullmodem.wire.spec import parse_wire
+from support.lines import Ser2net, free_port
+from support.modules import copy_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nullmodem.api.machine import Machine
+    from nullmodem.kbuild import Kernel
+    from support.cli import Cli
+
+pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+FORGED = "$T05thread:01;#b3"
+
+
+@dataclass
+class Board:
+    """A machine that runs without us, with kgdb's line at ``line``."""
+
+    target: QemuTarget
+    kernel: Kernel
+    line: str
+    directory: Path
+
+    def sh(self, command: str) -> str:
+        return self.target.exec(command, timeout=60).check().text
+
+    @contextlib.contextmanager
+    def attached(
+        self, line: str = "", *, console: str = "same", ways: tuple[str, ...] = ("shell",)
+    ) -> Iterator[Machine]:
+        """A session on it, until the end of the block."""
+        work = Path(tempfile.mkdtemp(prefix="session-", dir=self.directory))
+        options = AttachOptions(
+            wire=parse_wire(line or self.line),
+            vmlinux=self.kernel.vmlinux,
+            console=parse_console(console),
+            search=(self.directory,),
+            ways=parse_ways(ways),
+        )
+        machine = attach("board", options, look_at_files(options), work)
+        try:
+            yield machine
+        finally:
+            machine.close()
+
+
+def boot_board(stack: contextlib.ExitStack, kernel: str, line: str, *, shared: bool, at: str = "") -> Board:
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nm-")))
+    built = ensure_kernel(kernel)
+    chardev = line.format(directory)
+    target = QemuTarget.launch(QemuSpec(built.image, line=chardev, shared=shared), directory / "board")
+    stack.callback(target.close)
+    return Board(target, built, at or f"unix:{directory}/line", directory)
+
+
+SOCKET = "socket,path={0}/line,server=on,wait=off"
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[Board]:
+    """One UART: console and kgdb share it."""
+    with contextlib.ExitStack() as stack:
+        made = boot_board(stack, "6.12", SOCKET, shared=True)
+        module = build_module(copy_module("simple", made.directory), made.kernel, made.directory / "build")
+        made.target.push(module.ko)
+        yield made
+
+
+def test_the_kernel_is_stopped_shown_and_left_running_without_a_breakpoint(board: Board) -> None:
+    with board.attached() as machine:
+        assert machine.live.state is State.RUNNING
+        stop = machine.interrupt()
+        assert stop.reason is StopReason.INTERRUPT
+        assert machine.holder() == ""
+        machine.continue_target()
+        command = machine.run("insmod /host/simple.ko && cat /dev/simple", check=True)
+        outcome = command.wait(30, stops=False)
+        assert outcome.result is not None
+        assert "hello" in outcome.result.text
+        assert [module.name for module in machine.live.modules()] == ["simple"]
+        assert machine.live.module("simple").file is not None
+        machine.live.hold_next_load("simple")
+    # A breakpoint of the session's that had stayed would freeze the machine here.
+    assert board.sh("rmmod simple; insmod /host/simple.ko; rmmod simple; echo alive") == "alive\n"
+
+
+def test_what_is_printed_arrives_whole_and_fools_nobody_while_breakpoints_hit(board: Board) -> None:
+    words = f"echo '{FORGED}' > /dev/kmsg; echo 'costs $5 + $T05#b9 - and more' > /dev/kmsg"
+    with board.attached() as machine:
+        since = machine.target.console.position  # type: ignore[attr-defined]
+        for number in range(6):
+            machine.live.hold_next_load("simple")
+            command = machine.run(
+                f"{words}; echo round {number} > /dev/kmsg; insmod /host/simple.ko; {words}; rmmod simple"
+            )
+            stop = command.wait(30).stop
+            assert stop is not None
+            assert stop.reason is StopReason.MODULE_LOAD
+            machine.continue_target()
+            assert command.wait(30, stops=False).result is not None
+        text = machine.target.console.text(since)  # type: ignore[attr-defined]
+    kernel_lines = [line.partition("] ")[2] for line in board.sh("dmesg").splitlines()]
+    printed = kernel_lines[kernel_lines.index("round 0") - 2 :]
+    ends = iter(text.split("\n"))
+    for line in printed:
+        if line and "DEBUG" not in line:
+            assert any(shown.endswith(line) for shown in ends), f"{line!r} is not on the console, or not in its place"
+    assert text.count(FORGED) == 12 + text.count(f"'{FORGED}'")
+    real = re.findall(r"\$[^#$\n]*#[0-9a-f]{2}", text)
+    assert set(real) <= {FORGED, "$T05#b9"}
+
+
+def test_the_console_is_a_terminal_a_socket_and_a_log_at_once(board: Board) -> None:
+    with board.attached() as machine:
+        machine.target.serve_console(board.directory / "console.sock")
+        terminal = os.open(board.directory / "console.tty", os.O_RDWR | os.O_NOCTTY)
+        try:
+            os.write(terminal, b"echo on''e cable\r")
+            shown = b""
+            while b"one cable" not in shown:
+                assert wait_readable([terminal], 20)
+                shown += os.read(terminal, 4096)
+            machine.interrupt()
+            os.write(terminal, b"x")
+            while b"the target is stopped" not in shown:
+                assert wait_readable([terminal], 20)
+                shown += os.read(terminal, 4096)
+            machine.continue_target()
+        finally:
+            os.close(terminal)
+        log = (machine.workdir / "console.log").read_bytes()
+        assert b"one cable" in log
+        assert b"the target is stopped" not in log
+
+
+def test_a_kernel_that_forbids_the_key_is_reported_with_its_own_reason(board: Board) -> None:
+    board.sh("echo 0 > /proc/sys/kernel/sysrq; chmod 0 /proc/sysrq-trigger")
+    try:
+        with pytest.raises(TargetError) as failed, board.attached(ways=("break",)):
+            pass
+        assert "cannot carry a BREAK" in failed.value.message
+        assert "sysctl kernel.sysrq=1" in failed.value.hint
+    finally:
+        board.sh("echo 1 > /proc/sys/kernel/sysrq; chmod 200 /proc/sysrq-trigger")
+    assert board.sh("echo alive") == "alive\n"
+
+
+def test_another_kernels_vmlinux_is_refused_and_the_machine_runs_on(board: Board) -> None:
+    other = ensure_kernel("6.12" if board.kernel.name == "6.1" else "6.1")
+    options = AttachOptions(wire=parse_wire(board.line), vmlinux=other.vmlinux, ways=parse_ways(["shell"]))
+    with pytest.raises((IdentityError, KernelDataError)):
+        attach("board", options, look_at_files(options), board.directory / "wrong")
+    assert board.sh("echo alive") == "alive\n"
+
+
+def test_every_command_works_on_a_session_that_was_attached(board: Board, cli: Cli) -> None:
+    (cli.runtime / "nullmodem.toml").write_text(
+        f'[targets.lab-board]\nwire = "{board.line}"\nvmlinux = "{board.kernel.vmlinux}"\n'
+        f'modules = ["{board.directory}"]\nbreak-in = ["break", "shell"]\n',
+        encoding="utf-8",
+    )
+    process = cli.start("attach", "lab-board", "--no-gdb", cwd=cli.runtime)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("file ")
+    assert process.stdout.readline().startswith("target remote ")
+    status = cli.facts("status")
+    assert (status["name"], status["target"]["state"]) == ("lab-board", "running")
+    assert "stopped (interrupt)" in cli.good("interrupt")
+    assert "the target is stopped" in cli.bad("exec", "true", code=1)
+    cli.good("continue")
+    assert cli.good("exec", "insmod /host/simple.ko && echo loaded").endswith("loaded\n")
+    assert "simple" in cli.good("modules")
+    assert ".init.text" in cli.good("loadmap", "simple")
+    done = cli("gdb", "--", "-batch", "-ex", "info sharedlibrary", "-ex", "print simple_text")
+    assert done.returncode == 0
+    assert "simple.ko" in done.stdout
+    assert '"hello"' in done.stdout
+    assert "no way to copy" in cli.bad("push", str(cli.runtime / "nullmodem.toml"), "/tmp", code=2)
+    assert "has ended" in cli.good("stop")
+    assert process.wait(30) == 0
+    assert board.sh("rmmod simple; echo alive") == "alive\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["lab-bord"], "neither a line nor a target's name"),
+        (["usb:1", "--vmlinux", "/dev/null"], "begins with none of"),
+        (["tcp:127.0.0.1:1"], "vmlinux is not known"),
+        (["tcp:127.0.0.1:1", "--vmlinux", "/dev/null", "--break-in", "nmi"], "no way to break in"),
+        (["tcp:127.0.0.1:1", "--vmlinux", "/dev/null", "--console", "some"], "begins with none of"),
+        (["tcp:127.0.0.1:1", "--vmlinux", "/nowhere/vmlinux"], "/nowhere/vmlinux"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_a_line_is_opened(cli: Cli, arguments: list[str], complaint: str) -> None:
+    result = cli("attach", *arguments, "--no-gdb")
+    assert result.returncode in (1, 2)
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_break_by_telnet_stops_it_again_and_again() -> None:
+    port = free_port()
+    device = f"socket,host=127.0.0.1,port={port},server=on,wait=off,telnet=on,nodelay=on"
+    with contextlib.ExitStack() as stack:
+        board = boot_board(stack, "6.1", device, shared=True, at=f"telnet:127.0.0.1:{port}")
+        with board.attached(ways=("break",)) as machine:
+            for _ in range(3):
+                assert machine.interrupt().reason is StopReason.INTERRUPT
+                machine.continue_target()
+        board.sh("echo 16 > /proc/sys/kernel/sysrq")  # some keys, and not this one
+        with pytest.raises(TargetError) as failed, board.attached(ways=("break",)):
+            pass
+        assert "kernel.sysrq does not allow it" in failed.value.message
+        assert board.sh("echo alive") == "alive\n"
+
+
+def test_a_line_of_its_own_through_ser2net_and_a_console_elsewhere(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        board = boot_board(stack, "6.1", "pty", shared=False, at="pty")
+        chardevs = board.target.monitor("query-chardev")
+        assert isinstance(chardevs, list)
+        path = next(str(c["filename"]) for c in chardevs if c["label"] == "kgdb").removeprefix("pty:")
+        server = Ser2net(tmp_path)
+        raw = server.add(f"serialdev,{path},115200n81,local", "tcp")
+        stack.enter_context(server.run())
+        console = Path(tempfile.mkdtemp(prefix="nm-")) / "console.sock"
+        stack.callback(shutil.rmtree, console.parent)
+        board.target.serve_console(console)
+        with board.attached(f"tcp:127.0.0.1:{raw}", console=f"unix:{console}") as machine:
+            assert machine.interrupt().reason is StopReason.INTERRUPT
+            machine.continue_target()
+        with (
+            pytest.raises(TargetError, match="has no console of this target"),
+            board.attached(f"tcp:127.0.0.1:{raw}", console=ConsoleAt.NONE.value, ways=("break",)),
+        ):
+            pass
+        assert board.sh("echo alive") == "alive\n"
