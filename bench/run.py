@@ -77,7 +77,7 @@ def growth(_kernel: str, results: Path) -> None:
         grown = each.measure()
         write(results / f"growth-{each.name}.json", grown.as_json())
         picture = curves(grown.title, grown.across, grown.up, grown.curves)
-        (results / f"growth-{each.name}.svg").write_text(picture, encoding="utf-8")
+        (IMAGES / f"growth-{each.name}.svg").write_text(picture, encoding="utf-8")
         print(grown.text())
 
 

@@ -77,7 +77,7 @@ class Gdb:
         if self._process.isalive():
             self._process.sendline("quit")
             self._process.expect(pexpect.EOF)
-        self._process.close(force=True)
+        self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +85,14 @@ class Gdb:
     def __exit__(self, kind: object, value: object, traceback: object) -> None:
         if kind is not None:
             sys.stderr.write("\n".join(["--- gdb ---", *self.transcript, str(self._process.before)]))
-        self._process.close(force=True)
+        self._end()
+
+    def _end(self) -> None:
+        try:
+            self._process.close(force=True)
+        except pexpect.ExceptionPexpect:
+            # It was sent SIGKILL, and pexpect waits a tenth of a second: on a busy machine its end takes longer.
+            self._process.wait()
 
     def _until_prompt(self, patience: float | None = None) -> str:
         self._process.expect_exact(self._tag, timeout=-1 if patience is None else patience)
