@@ -186,6 +186,10 @@ class LiveSession:
             said=session.bus.said,
         )
 
+    def look_into(self, function: Callable[[Session], T]) -> T:
+        """Have ``function`` look at the session, in the thread that owns it."""
+        return self._call(lambda: function(self._session))
+
     def search(self, *places: Path) -> None:
         """Look for modules' files here too, before everywhere else: .ko files or directories of them."""
         self._call(lambda: self._search(places))

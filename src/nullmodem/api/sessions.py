@@ -7,6 +7,7 @@
     ├── .lock               held (flock) while a directory is made or a dead one removed
     └── NAME/               locked (flock) by the session's process: the kernel lets go of it however that ends
         ├── session.json    who it is; written before the lock on it can be seen
+        ├── journal          what is armed in a target that outlives its session: kept when that is killed
         ├── gdb.sock        for `target remote`
         ├── console.sock    the target's console
         └── control.sock    the last to appear: from then on the session takes commands
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,39}", re.ASCII)
 RECORD: Final = "session.json"
+JOURNAL: Final = "journal"
 _LOCK: Final = ".lock"
 _SOCKET_PATH_LIMIT: Final = 107  # sun_path is 108 with its terminating NUL (unix(7))
 _LONGEST_SOCKET: Final = "control.sock"
@@ -76,6 +78,10 @@ class RunningSession:
     @property
     def control_socket(self) -> Path:
         return self.directory / _LONGEST_SOCKET
+
+    @property
+    def journal(self) -> Path:
+        return self.directory / JOURNAL
 
 
 class SessionEntry:
@@ -181,6 +187,47 @@ def find_session(name: str | None = None) -> RunningSession:
     return running[0]
 
 
+def killed_sessions() -> tuple[str, ...]:
+    """Names of those that were killed and have left a target armed, perhaps stopped: see `claim_killed`."""
+    base = sessions_directory()
+    return tuple(path.name for path in sorted(base.iterdir()) if NAME.fullmatch(path.name) and _is_killed(path))
+
+
+@contextlib.contextmanager
+def claim_killed(name: str | None = None) -> Iterator[Path]:
+    """The directory of the killed session of that name, or of the only one, which is this process's meanwhile.
+
+    Raises NoSessionError when there is none, or several and none was named.
+    """
+    killed = killed_sessions()
+    if name is None and len(killed) > 1:
+        msg = f"{len(killed)} sessions were killed: {', '.join(killed)}"
+        raise NoSessionError(msg, hint="Choose one with --session NAME.")
+    if not killed or (name is not None and name not in killed):
+        msg = f"no killed session {name!r} has left a target" if name else "no killed session has left a target"
+        hint = f"Killed: {', '.join(killed)}." if killed else "There is nothing to recover."
+        raise NoSessionError(msg, hint=hint)
+    directory = sessions_directory() / (name or killed[0])
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield directory
+    except BlockingIOError:
+        msg = f"another process recovers {directory.name} already"
+        raise SessionError(msg) from None
+    finally:
+        os.close(lock)
+
+
+def bury(directory: Path) -> None:
+    """Remove what a killed session left, once its target is nobody's care any more."""
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_killed(directory: Path) -> bool:
+    return (directory / JOURNAL).exists() and not is_locked(directory)
+
+
 # -- the directory's files -------------------------------------------------------------------------------------------
 
 
@@ -203,6 +250,9 @@ def _free_name(base: Path, wanted: str, *, exact: bool) -> str:
 
 
 def _taken(name: str) -> UsageError:
+    if name in killed_sessions():
+        hint = f"`nullmodem recover --session {name}` deals with its target; or choose another name."
+        return UsageError(f"a session {name!r} was killed and has left a target", hint=hint)
     hint = f"Choose another name, or end that one with `nullmodem stop --session {name}`."
     return UsageError(f"a session {name!r} is running already", hint=hint)
 
@@ -222,7 +272,7 @@ def _enter(directory: Path, record: SessionRecord) -> SessionEntry:
 
 def _remove_dead(base: Path) -> None:
     for path in base.iterdir():
-        if path.name != _LOCK and path.is_dir() and not is_locked(path):
+        if path.name != _LOCK and path.is_dir() and not is_locked(path) and not (path / JOURNAL).exists():
             shutil.rmtree(path, ignore_errors=True)
 
 

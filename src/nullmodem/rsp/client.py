@@ -9,9 +9,9 @@ What the kernel's stub does (kernel/debug/gdbstub.c ``get_packet``, ``put_packet
    on; ``$`` makes it say ``-`` and forget both its packet and the one that began; any other byte makes it send its
    packet again. So a lost or damaged reply is asked for with ``-``, which repeats the reply and not the deed, and our
    ``+`` may wait for the next request and travel in front of it.
-3. A request that was met with silence is sent again if doing it twice is the same as doing it once. Another one, if a
-   ``-`` was met with silence too: a stub that had acted on it would be in the ack slot of its reply and repeat that.
-   ``c`` ``s`` ``C`` ``S`` and what has no reply (``k``) leave no such trace: never again by themselves.
+3. A request that was met with silence is sent again only if doing it twice is the same as doing it once. ``c`` ``s``
+   ``C`` ``S`` ``D`` ``k`` ``R`` ``M`` ``X`` ``G`` ``P`` ``Z`` ``z`` and everything not known to be harmless are not.
+   Of those that kgdb replies to when it has acted, the reply is a trace that ``-`` brings out: see ``leaves_trace``.
 4. A reply may come twice: after our ``-``, after a byte of noise in the ack slot, after a request sent twice. The same
    packet as the last one, before the stub has acknowledged the request we wait for, is that; it is dropped. Should it
    have been an answer whose ``+`` was lost, the next ``timeout`` asks for it again and takes it.
@@ -47,6 +47,7 @@ _ACK_AT_ONCE = (b"D", b"R")
 # Acted on by kgdb before it replies, so that its reply, which it keeps until it is acknowledged, is the trace of it.
 _TRACED = (b"M", b"X", b"G", b"P", b"Z", b"z", b"D", *_NOT_REPEATABLE)
 _STOPS = frozenset(b"TSWX")
+_RUNNING_ANSWERS = (b"T", b"S", b"W", b"X", b"E")
 # Answered with hex data. A # that noise puts behind the $ of data that begins with 00 makes a well-formed empty packet,
 # so an empty answer to one of these is asked for once more before it is believed.
 _HEX_DATA = (b"g", b"m", b"p", b"qThreadExtraInfo,")
@@ -119,6 +120,7 @@ class ClientConnection:
         self._tail = b""  # of the text since the target runs
         self._last: bytes | None = None  # the last packet taken; None when a late answer could be anything
         self._ghosts = 0  # copies of earlier requests that the stub may still answer
+        self._came_late = False  # one of them was answered after all
         self._stop_due = False  # one of them sets the target running: what it is answered with is nobody's repetition
 
     @property
@@ -138,6 +140,11 @@ class ClientConnection:
         While the target runs, this alone calls for a deadline and ``timeout``.
         """
         return self._decoder.partial or self._suspected
+
+    @property
+    def came_late(self) -> bool:
+        """Whether what may be the answer to the last request that was given up has come since, and was dropped."""
+        return self._came_late
 
     def request(self, payload: bytes) -> None:
         """Queue a request, behind the ``+`` for the packet before it.
@@ -202,8 +209,7 @@ class ClientConnection:
         repeatable = _is_repeatable(request)
         if not self._poked and not request.startswith(_RESUMING + _SILENT):
             poke = poke or self._acknowledged or not repeatable
-        untaken = self._poked and not self._acknowledged and request.startswith(_TRACED)
-        if self._timeouts > self._tries or not (poke or repeatable or untaken):
+        if self._timeouts > self._tries or not (poke or repeatable):
             raise self._give_up_with_error(request)
         if poke:
             self._out += _NACK
@@ -217,6 +223,7 @@ class ClientConnection:
         if self._outstanding is not None:
             self._ghosts = self._copies
             self._stop_due = self._outstanding.startswith(_RESUMING)
+            self._came_late = False
             self._last = None
             self._outstanding = None
             self._acknowledged = False
@@ -296,13 +303,15 @@ class ClientConnection:
             self._acknowledged = False
             _add_text(encode_packet(payload), events)
         elif self._is_repetition(payload, request):
-            self._suspected = True
+            self._suspected = self._came_late = True
             self._ghosts = max(0, self._ghosts - 1)
             self._acknowledged = False
         elif _is_stop(payload) and not request.startswith((*_RESUMING, b"?", b"v")):
             # It crossed our request, whose $ the stub has taken for its ack already: it will say - and be asked again.
             self._ghosts, self._stop_due = max(0, self._ghosts - self._stop_due), False
             events.append(StrayPacket(payload))
+        elif payload and self._acknowledged and request.startswith(_RESUMING) and payload[:1] not in _RUNNING_ANSWERS:
+            _add_text(encode_packet(payload), events)  # a running kernel sends nothing else: it is in a line of text
         elif not payload and not self._doubted and request.startswith(_HEX_DATA):
             self._doubted = True
             self._out += _NACK
@@ -324,7 +333,7 @@ class ClientConnection:
             return False
         if payload == self._last:
             return self._ghosts > 0 or not self._acknowledged
-        late = self._ghosts > 0 and self._last is None
+        late = self._ghosts > 0 and self._last is None and not payload.startswith(b"QC")  # which answers qC alone
         return late and not (_is_stop(payload) and (self._stop_due or request.startswith(_RESUMING)))
 
     def _close(self, last: bytes | None) -> None:
@@ -340,6 +349,14 @@ class ClientConnection:
             f"no answer to {show(request)}: sent {1 + self._resends} times, the stub {taken}",
             hint="Is the target stopped in kgdb, and does this line reach it at the same speed on both ends?",
         )
+
+
+def leaves_trace(request: bytes) -> bool:
+    """Whether kgdb, having acted on ``request``, waits with its reply until that is acknowledged.
+
+    Then it has not acted if a ``-`` is met with silence on a line that is alive in both directions.
+    """
+    return request.startswith(_TRACED)
 
 
 def _is_repeatable(request: bytes) -> bool:

@@ -18,7 +18,7 @@ from nullmodem.errors import BreakpointRefused, StubError
 from nullmodem.rsp.requests import BreakpointKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 EPERM, ENOENT, EEXIST = 1, 2, 17
 E2BIG = 7
@@ -55,6 +55,10 @@ class BreakpointTable:
         self._armed: set[Breakpoint] = set()
         self._proven: set[Breakpoint] = set()
         self._standing: frozenset[Breakpoint] = frozenset()
+
+    def send_through(self, wrap: Callable[[Inserter], Inserter]) -> None:
+        """From here on, have everything for the stub pass what ``wrap`` makes of it."""
+        self._stub = wrap(self._stub)
 
     def keep(self, breakpoints: Iterable[Breakpoint]) -> None:
         """The session's own: armed whenever the target runs, and nobody's wish."""

@@ -87,10 +87,13 @@ class KgdbStub:
 
         A target that runs does not answer until it stops: give ``timeout`` in seconds to bound the wait.
         """
-        reply = self._exchange.ask(requests.HaltReason(), characters=32, timeout=timeout)
+        reply = self._stop_reply(self._exchange.ask(requests.HaltReason(), characters=32, timeout=timeout))
+        if reply.thread is not None:
+            # A stop that was on its way. The stub has taken our $ for its acknowledgement, and has dropped nothing yet.
+            reply = self._stop_reply(self._exchange.ask(requests.HaltReason(), characters=32))
         self._note_stop()
         self._selected = _UNKNOWN  # to the kernel this is no new stop: what anybody has selected in it stays so
-        return self._stop_reply(reply)
+        return reply
 
     def forget_breakpoints(self) -> None:
         """Have the stub drop every breakpoint it has; that it does so is a side effect of ``?``."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request and its answer, and the one request that is answered by the next stop, with a deadline for everything.
 
-What sets the target running is sent again only after the target has shown that it did not take it: one that stands
-still answers a question, one that runs does not.
+What acts is sent again only after the target has shown that it did not take it. One that stands still answers a
+question, one that was set running does not; and one that had acted would have repeated its reply when it was asked to.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from nullmodem.errors import LocalProtocolError, StubError, WireClosed, WireTimeout
 from nullmodem.rsp import replies, requests
-from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, StrayPacket, Text
+from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, StrayPacket, Text, leaves_trace
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.meter import Meter
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from nullmodem.wire.streams import ByteStream
 
 _STOPS = (b"T", b"S", b"W", b"X")
-_SETTING_OUT = 3
-"""How often one resume is sent, when the target shows that it did not take it."""
+_ATTEMPTS = 3
+"""How often a request that acts is sent, when the target shows that it did not take it."""
 _log = logging.getLogger("nullmodem.wire")
 """Every packet, at level DEBUG."""
 
@@ -73,6 +73,7 @@ class Exchange:
         self._pending: list[bytes] = []
         self._resuming = b""
         self._set_out = 0  # how often it was sent
+        self._taken = False  # whether the request that was given up had been acknowledged
         self._in_doubt = False  # whether it was taken: stops are looked out for while a question is asked
 
     def fileno(self) -> int:
@@ -85,15 +86,30 @@ class Exchange:
         if self.running:
             msg = f"{type(request).__name__} was to be sent to a target that runs"
             raise LocalProtocolError(msg)
-        self._send(request.encode())
         patience = self._patience.seconds(characters) if timeout is None else timeout
-        reply = self._await_reply(request, patience, again=timeout is None)
+        for attempt in range(_ATTEMPTS):
+            self._send(request.encode())
+            try:
+                reply = self._await_reply(request, patience, again=timeout is None)
+                break
+            except WireTimeout:
+                last = attempt == _ATTEMPTS - 1 or timeout is not None
+                if last or self._taken or not leaves_trace(request.encode()) or not self._shows_it_did_not_act():
+                    raise
         self.meter.round_trip()
         error = replies.ErrorReply.parse(reply)
         if error is not None:
             msg = f"the stub answered {reply.decode('ascii', 'replace')} to {type(request).__name__}"
             raise StubError(msg, errno=error.code)
         return reply
+
+    def _shows_it_did_not_act(self) -> bool:
+        """Whether a stub that did not acknowledge a request, nor show a trace of it, answers another one."""
+        try:
+            self.ask(requests.CurrentThread(), characters=32)
+        except (WireTimeout, StubError):
+            return False
+        return not self._connection.came_late
 
     # -- a target that runs --------------------------------------------------------------------------------------
 
@@ -130,7 +146,7 @@ class Exchange:
                 raise
             if self._pending:  # it ran, and has stopped
                 return
-            if self._set_out == _SETTING_OUT:
+            if self._set_out == _ATTEMPTS:
                 self.running = False
                 raise
             self._set_out += 1
@@ -184,6 +200,7 @@ class Exchange:
             self._receive()
 
     def _on_timeout(self, request: requests.Request, patience: float, *, again: bool) -> None:
+        self._taken = self._connection.acknowledged
         if again:
             with contextlib.suppress(WireTimeout):
                 self._connection.timeout()

@@ -249,6 +249,7 @@ class Serving:
         with contextlib.suppress(WireClosed):
             while data := self._stream.read():
                 self.write(functools.partial(self.fake.receive, data))
+        self._stream.close()
 
 
 def serve(fake: FakeKgdb, stream: ByteStream) -> Serving:

@@ -178,8 +178,9 @@ class ModelledLine:
             os.close(self._ready)
             self._ready = -1
 
-    def __del__(self) -> None:
-        self.close()
+    def __del__(self, _close: Callable[[int], None] = os.close) -> None:
+        if self._ready >= 0:  # at the interpreter's end the modules are gone
+            _close(self._ready)
 
     # -- time ----------------------------------------------------------------------------------------------------
 

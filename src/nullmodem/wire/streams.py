@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import time
 from typing import Protocol, runtime_checkable
 
 from nullmodem.errors import UsageError, WireClosed
+from nullmodem.waiting import wait_readable
+
+LINGER_SECONDS = 1.0
+"""For the other end to read what was written last, and to hang up in its turn."""
 
 
 @runtime_checkable
@@ -52,6 +58,7 @@ class SocketStream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._unread = False  # what was written last may not have been read there
         sock.settimeout(None)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             # Requests are small and each waits for its answer: the delay of Nagle's algorithm would be paid by all.
@@ -63,6 +70,7 @@ class SocketStream:
 
     def read(self, limit: int = 65536) -> bytes:
         """Return the next bytes, at most ``limit``; empty when the other end is gone or reset the connection."""
+        self._unread = False
         try:
             return self._socket.recv(limit)
         except OSError:
@@ -74,6 +82,7 @@ class SocketStream:
         Raises:
             WireClosed: the other end is gone, or this one is closed.
         """
+        self._unread = True
         try:
             self._socket.sendall(data)
         except OSError as error:
@@ -91,5 +100,15 @@ class SocketStream:
         )
 
     def close(self) -> None:
-        """Close the socket. Calling it again does nothing."""
+        """Close the socket, once the other end has read what was written last. Calling it again does nothing.
+
+        QEMU drops what it has not read of a socket that hangs up. After a detach that is the acknowledgement without
+        which the kernel's stub waits for ever, and the machine with it.
+        """
+        if self._unread and self._socket.fileno() >= 0:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+                deadline = time.monotonic() + LINGER_SECONDS
+                while wait_readable([self._socket], deadline - time.monotonic()) and self._socket.recv(4096):
+                    pass
         self._socket.close()

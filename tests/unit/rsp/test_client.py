@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from nullmodem.errors import LocalProtocolError, WireTimeout
-from nullmodem.rsp.client import ClientConnection, ClientEvent, Damaged, Reply, Resend, StrayPacket, Text
+from nullmodem.rsp.client import ClientConnection, ClientEvent, Damaged, Reply, Resend, StrayPacket, Text, leaves_trace
 from nullmodem.rsp.framing import Damage, encode_packet
-from unit.rsp.asking import T05, asked, pass_deadlines
+from unit.rsp.asking import T05, asked, given_up, pass_deadlines
 
 NEVER_REPEATED = [
     b"c",
@@ -23,7 +23,7 @@ NEVER_REPEATED = [
     b"QStartNoAckMode",
     b"!",
 ]
-# Acting, and leaving a reply in the stub's ack slot that a - brings out.
+# Acting too, and leaving a reply in the stub's ack slot that a - brings out.
 TRACED = [
     b"D",
     b"M0,1:00",
@@ -85,7 +85,7 @@ def test_rejections_are_answered_a_bounded_number_of_times() -> None:
     assert client.data_to_send() == encode_packet(b"Z0,10,1") * 3
 
 
-@pytest.mark.parametrize("payload", NEVER_REPEATED)
+@pytest.mark.parametrize("payload", [*NEVER_REPEATED, *TRACED])
 def test_silence_never_repeats_a_request_that_acts(payload: bytes) -> None:
     client = asked(payload)
     events: list[ClientEvent] = []
@@ -97,26 +97,27 @@ def test_silence_never_repeats_a_request_that_acts(payload: bytes) -> None:
     assert client.outstanding is None
 
 
-@pytest.mark.parametrize("payload", TRACED)
-def test_silence_even_to_a_nack_shows_that_a_request_was_not_acted_on(payload: bytes) -> None:
-    client = asked(payload, tries=4)
-    assert client.timeout() == []
-    assert client.data_to_send() == b"-"
-    for _ in range(3):
-        assert client.timeout() == [Resend()]
-        assert client.data_to_send() == encode_packet(payload)
-    with pytest.raises(WireTimeout, match="sent 4 times, the stub did not acknowledge it"):
-        client.timeout()
+def test_whose_reply_is_a_trace_of_having_acted_is_known() -> None:
+    assert all(leaves_trace(payload) for payload in TRACED)
+    assert not any(leaves_trace(payload) for payload in (*NEVER_REPEATED, b"g", b"m0,4"))
 
 
-@pytest.mark.parametrize("payload", TRACED)
-def test_a_request_that_was_acted_on_is_not_sent_again(payload: bytes) -> None:
-    client = asked(payload)
+def test_an_answer_that_came_after_its_request_was_given_up_is_known_of() -> None:
+    client = asked(b"M0,1:00")
+    given_up(client)
+    client.request(b"qC")
+    assert not client.came_late
+    client.receive(b"+$OK#9a")
+    assert client.came_late
+
+
+@pytest.mark.parametrize("payload", [b"OK", b"00", b"QC02", b"m01,02"])
+def test_what_no_running_target_sends_is_text(payload: bytes) -> None:
+    client = asked(b"c")
     client.receive(b"+")
-    events: list[ClientEvent] = []
-    with pytest.raises(WireTimeout, match="sent 1 times, the stub took it"):
-        pass_deadlines(client, events)
-    assert Resend() not in events
+    assert client.receive(encode_packet(payload)) == [Text(encode_packet(payload))]
+    assert client.data_to_send() == b""
+    assert client.receive(T05) == [Reply(b"T05thread:01;")]
 
 
 @pytest.mark.parametrize("payload", REPEATED)

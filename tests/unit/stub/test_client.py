@@ -277,3 +277,15 @@ def test_a_reply_that_noise_cut_short_with_a_good_checksum_is_asked_for_again() 
     line.inward = lambda _place, data: next(answers)(data) if b"$" in data else data
     assert stub.read_memory(TEXT + 8, 4) == b"\x08\x09\xd1\x0b"
     assert line.fake.requests == [b"mffffffff81000008,4"] * 2
+
+
+def test_a_stop_on_its_way_is_not_taken_for_the_answer_that_drops_all_breakpoints() -> None:
+    line = ModelledLine(FakeKgdb(a_machine()))
+    stub = KgdbStub(line, X86_64, patience=PATIENCE, clock=line.clock, wait=line.wait)
+    stub.halt_reason()
+    stub.insert(SOFTWARE, TEXT, 1)
+    stub.resume()
+    another = KgdbStub(line, X86_64, patience=PATIENCE, clock=line.clock, wait=line.wait)
+    line.poke(line.fake.stop)
+    assert another.halt_reason(timeout=1.0).thread is None
+    assert line.fake.machine.software == frozenset()

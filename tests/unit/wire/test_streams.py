@@ -94,3 +94,28 @@ def test_a_connection_that_was_reset_reads_as_ended() -> None:
     far.close()
     assert stream.read() == b""
     stream.close()
+
+
+def test_closing_waits_until_the_other_end_has_read_what_was_written_last() -> None:
+    ours, theirs = socket.socketpair()
+    stream = SocketStream(ours)
+    stream.write(b"+")
+    closing = threading.Thread(target=stream.close)
+    closing.start()
+    assert theirs.recv(10) == b"+"
+    assert theirs.recv(10) == b""
+    assert closing.is_alive(), "the other end has not hung up"
+    theirs.close()
+    closing.join()
+    assert stream.fileno() == -1
+
+
+def test_closing_after_an_answer_waits_for_nobody() -> None:
+    ours, theirs = socket.socketpair()
+    stream = SocketStream(ours)
+    stream.write(b"+")
+    theirs.sendall(b"x")
+    assert stream.read() == b"x"
+    stream.close()
+    assert theirs.recv(10) == b"+"
+    theirs.close()

@@ -15,6 +15,7 @@ from nullmodem.frontends.cli.gdb import gdb
 from nullmodem.frontends.cli.kernel import kernel
 from nullmodem.frontends.cli.machine import console, exec_, push
 from nullmodem.frontends.cli.modules import load, reload, unload
+from nullmodem.frontends.cli.recover import recover
 from nullmodem.frontends.cli.run import run
 
 
@@ -25,7 +26,7 @@ from nullmodem.frontends.cli.run import run
         "Look": (status, list_, modules, loadmap),
         "Debug": (gdb, interrupt, continue_),
         "Modules": (load, unload, reload),
-        "Target": (exec_, push, console, stop),
+        "Target": (exec_, push, console, stop, recover),
         "By hand": (gdbstart, gdbinit),
     },
 )

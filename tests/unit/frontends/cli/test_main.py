@@ -19,7 +19,7 @@ from nullmodem.frontends.cli.common import Program, printable
 
 ALL = {
     *("run", "kernel", "status", "list", "modules", "loadmap", "gdb", "interrupt", "continue", "load", "unload"),
-    *("reload", "exec", "push", "console", "stop", "gdbstart", "gdbinit", "bench", "attach"),
+    *("recover", "reload", "exec", "push", "console", "stop", "gdbstart", "gdbinit", "bench", "attach"),
 }
 
 
