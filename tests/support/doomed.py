@@ -43,7 +43,7 @@ def main(wire: str, vmlinux: str, search: str) -> None:
     for_gdb = vmlinux_for_gdb(kernel, cache_root() / "vmlinux")
     files = Files(kernel, for_gdb, TypeInfo.open(kernel.path), ModuleFinder([search]), store)
     session = Session(KgdbStub(open_wire(parse_wire(wire)), by_elf_machine(kernel.machine)), files, EventBus())
-    journal = Journal(entry.session.journal, JournalHead(wire, vmlinux, (search,), os.getpid()))
+    journal = Journal(entry.session.journal, JournalHead(wire, vmlinux, (search,), pid=os.getpid()))
     session.table.send_through(lambda inserter: JournaledStub(inserter, journal))
     live = LiveSession(session, lambda: print("break in", flush=True))
     live.start(SECONDS)

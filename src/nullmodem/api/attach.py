@@ -17,6 +17,7 @@ from nullmodem.api.ways import DEFAULT_WAYS, make_ways, parse_ways
 from nullmodem.errors import TargetError, UsageError
 from nullmodem.kbuild import open_build_tree
 from nullmodem.session.events import EventBus
+from nullmodem.session.journal import Journal, JournaledStub, JournalHead
 from nullmodem.session.model import Lost, Policy
 from nullmodem.session.session import Session
 from nullmodem.stub.arch import by_elf_machine
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from nullmodem.api.ways import WayName
     from nullmodem.kbuild import Kernel
     from nullmodem.session.events import Subscription
+    from nullmodem.targets.break_in import BreakInWays
     from nullmodem.wire.streams import ByteStream
 
 ATTACH_SECONDS = 45.0
@@ -101,8 +103,44 @@ def look_at_files(options: AttachOptions) -> Found:
     return Found(release, kernel, (*options.search, *own, *usual_places(release)))
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open line with a session on it that has not met its target yet. ``resources`` closes what belongs to it."""
+
+    session: Session
+    ways: BreakInWays
+    console: Console | None
+    shell: ConsoleShell | None
+    resources: contextlib.ExitStack
+
+
+def connect(options: AttachOptions, search: tuple[Path, ...], workdir: Path, journal: Path | None = None) -> Connection:
+    """Open the lines. ``journal`` is where the session notes what it arms, for `nullmodem recover`.
+
+    Raises WireError, UsageError.
+    """
+    files = read_files(options.vmlinux, search, workdir)
+    with contextlib.ExitStack() as stack:
+        ends = _open(options, workdir, stack)
+        shell = ConsoleShell(ends.console) if ends.console is not None else None
+        ways = make_ways(options.ways, ends.line, ends.console, shell)
+        arch = by_elf_machine(files.vmlinux.machine)
+        stub = KgdbStub(ends.stub, arch, patience=Patience(baud=baud_of(options.wire)))
+        session = Session(stub, files, EventBus(), ahead=AHEAD, policy=options.policy)
+        if journal is not None:
+            kept = Journal(journal, _head(options, search))
+            session.table.send_through(lambda inserter: JournaledStub(inserter, kept))
+        return Connection(session, ways, ends.console, shell, stack.pop_all())
+
+
 def attach(
-    name: str, options: AttachOptions, found: Found, workdir: Path, progress: Callable[[str], None] | None = None
+    name: str,
+    options: AttachOptions,
+    found: Found,
+    workdir: Path,
+    progress: Callable[[str], None] | None = None,
+    *,
+    journal: Path | None = None,
 ) -> Machine:
     """Open the line, stop the kernel, verify it, watch its modules, and let it run. ``workdir`` must be ours alone.
 
@@ -113,15 +151,11 @@ def attach(
         IdentityError: another kernel runs than ``options.vmlinux``. It runs on.
     """
     tell = progress if progress is not None else _nobody
-    files = read_files(options.vmlinux, found.search, workdir)
-    with contextlib.ExitStack() as stack:
-        tell(f"opening {options.wire}")
-        ends = _open(options, workdir, stack)
-        shell = ConsoleShell(ends.console) if ends.console is not None else None
-        ways = make_ways(options.ways, ends.line, ends.console, shell)
-        stub = KgdbStub(ends.stub, by_elf_machine(files.vmlinux.machine), patience=Patience(baud=baud_of(options.wire)))
-        live = LiveSession(Session(stub, files, EventBus(), ahead=AHEAD, policy=options.policy), ways)
-        ways.stopped = live.stopped_within
+    tell(f"opening {options.wire}")
+    made = connect(options, found.search, workdir, journal)
+    with made.resources as stack:
+        live = LiveSession(made.session, made.ways)
+        made.ways.stopped = live.stopped_within
         tell("stopping the kernel")
         try:
             live.start(ATTACH_SECONDS)
@@ -131,9 +165,16 @@ def attach(
             ) from None
         live.go()
         resources = stack.pop_all()
-    target = BoardTarget(ways, ends.console, shell, resources)
+    target = BoardTarget(made.ways, made.console, made.shell, resources)
     resources.push(_watch(live, target))
     return Machine(name, live, target, found.kernel, workdir)
+
+
+def _head(options: AttachOptions, search: tuple[Path, ...]) -> JournalHead:
+    console = options.console.value if isinstance(options.console, ConsoleAt) else str(options.console)
+    ways = tuple(str(way) for way in options.ways)
+    places = tuple(str(place) for place in search)
+    return JournalHead(str(options.wire), str(options.vmlinux), places, console, ways, os.getpid())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from nullmodem.api.taking import TakeOver
 from nullmodem.errors import NullmodemError, StateError, UsageError, WireTimeout
 from nullmodem.session.engine import Engine
 from nullmodem.session.model import Client, Lost, Module, Resume, Said, State, Stop, Stopped, Thread
+from nullmodem.session.reboot import break_in_failed
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
@@ -253,14 +254,15 @@ class LiveSession:
     def interrupt(self, client: str = "") -> None:
         """Have the target stop; returns when it was asked to, not when it has. Does nothing to one that is stopped.
 
-        What a ``client`` wanted is forgotten when it goes.
+        What a ``client`` wanted is forgotten when it goes. Raises WireClosed when the target has rebooted meanwhile.
         """
         with self._breaking:
             if self._call(lambda: self._session.request_interrupt(client)):
                 try:
                     self._break_in()
-                except NullmodemError:
-                    self._call(lambda: self._session.break_ins.failed(client))
+                except NullmodemError as error:
+                    missed = error
+                    self._call(lambda: break_in_failed(self._session, client, missed))
                     raise
 
     def stopped_within(self, seconds: float) -> bool:

@@ -36,6 +36,9 @@ class WayName:
     kind: str
     place: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.place}" if self.place else self.kind
+
 
 def parse_ways(texts: Iterable[str]) -> tuple[WayName, ...]:
     """Raises UsageError for what is no way, with those there are."""

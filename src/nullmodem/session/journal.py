@@ -36,15 +36,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class JournalHead:
-    """Where the target of a session is, and what it was told of it. Paths are absolute; ``wire`` as its user wrote it;
-    ``options`` is for whoever attaches, and not read here.
+    """Where the target of a session is, and what it was told of it. Paths are absolute; the lines and the ``ways`` to
+    break in are as a user writes them.
     """
 
     wire: str
     vmlinux: str
     search: tuple[str, ...] = ()
+    console: str = "none"
+    ways: tuple[str, ...] = ()
     pid: int = 0
-    options: str = ""
 
 
 class Journal:
@@ -128,13 +129,13 @@ def _parse_head(path: Path, text: bytes) -> JournalHead:
     try:
         value = json.loads(text)
         version = value.pop("version")
-        head = JournalHead(**value | {"search": tuple(value["search"])})
+        head = JournalHead(**value | {name: tuple(value[name]) for name in ("search", "ways")})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         msg = f"{path} is not a session's journal: {error}"
         raise RemoteProtocolError(msg) from None
-    kinds = {"wire": str, "vmlinux": str, "options": str, "pid": int}
+    kinds = {"wire": str, "vmlinux": str, "console": str, "pid": int}
     strange = any(type(getattr(head, name)) is not kind for name, kind in kinds.items())
-    if version != VERSION or strange or not all(isinstance(place, str) for place in head.search):
+    if version != VERSION or strange or not all(isinstance(text, str) for text in (*head.search, *head.ways)):
         msg = f"{path} is not a journal of version {VERSION}"
         raise RemoteProtocolError(msg, hint="Was the session one of another version of nullmodem?")
     return head

@@ -131,6 +131,18 @@ class KgdbStub:
         """What was owed did not come: ask for it again. Raises WireTimeout when that has been done often enough."""
         self._exchange.overdue()
 
+    def has_forgotten_us(self, seconds: float) -> bool:
+        """Whether the stub of a target that we think runs answers within ``seconds``: it stopped, and told nobody.
+
+        A stub tells whoever has spoken to it since the machine booted, or was let go (kgdb_connected).
+        """
+        return self._exchange.has_forgotten(seconds)
+
+    def let_stranger_go(self) -> None:
+        """Let a target run that stands still for nobody."""
+        self._exchange.running = False
+        self.detach()
+
     def take_stop(self) -> replies.StopReply | None:
         """The stop a running target has reported since the last call, with its thread; or None. Never blocks.
 

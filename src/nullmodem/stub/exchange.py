@@ -164,6 +164,21 @@ class Exchange:
             self.running, self._in_doubt = True, False
         return True
 
+    def has_forgotten(self, seconds: float) -> bool:
+        """Whether a target that was set running stands still and answers, and has not told of its stop."""
+        if not self.running or (self._connection.outstanding is not None and not self._connection.acknowledged):
+            return False
+        self._connection.give_up()
+        self.running, self._in_doubt = False, True
+        try:
+            self.ask(requests.CurrentThread(), characters=32, timeout=seconds)
+        except (WireTimeout, StubError):
+            return False
+        else:
+            return not self._pending
+        finally:
+            self.running, self._in_doubt = True, False
+
     # -- the line ------------------------------------------------------------------------------------------------
 
     def _send(self, payload: bytes) -> None:

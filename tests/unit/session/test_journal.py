@@ -16,7 +16,9 @@ from nullmodem.session.journal import Journal, JournaledStub, JournalHead, read_
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAD = JournalHead("serial:/dev/ttyUSB0?baud=115200", "/k/vmlinux", ("/k", "/m"), 42)
+HEAD = JournalHead(
+    "serial:/dev/ttyUSB0?baud=115200", "/k/vmlinux", ("/k", "/m"), "same", ("break", "ssh:root@board"), 42
+)
 TEXT = 0xFFFF_FFFF_C000_0000
 
 
@@ -122,12 +124,12 @@ def test_a_disk_that_is_full_does_not_stop_debugging(tmp_path: Path, caplog: pyt
         b"",
         b"{}\n",
         b"[1]\n",
-        b'{"version": 2, "wire": "", "vmlinux": "", "search": []}\n',
-        b'{"version": 1, "wire": 3, "vmlinux": "", "search": []}\n',
-        b'{"version": 1, "wire": "", "vmlinux": "", "search": [1]}\n',
-        b'{"version": 1, "wire": "", "vmlinux": "", "search": []}\n9 10 1\n',
-        b'{"version": 1, "wire": "", "vmlinux": "", "search": []}\n0 1ffffffffffffffff 1\n',
-        b'{"version": 1, "wire": "", "vmlinux": "", "search": []}\nnonsense\n',
+        b'{"version": 2, "wire": "", "vmlinux": "", "search": [], "ways": []}\n',
+        b'{"version": 1, "wire": 3, "vmlinux": "", "search": [], "ways": []}\n',
+        b'{"version": 1, "wire": "", "vmlinux": "", "search": [1], "ways": []}\n',
+        b'{"version": 1, "wire": "", "vmlinux": "", "search": [], "ways": []}\n9 10 1\n',
+        b'{"version": 1, "wire": "", "vmlinux": "", "search": [], "ways": []}\n0 1ffffffffffffffff 1\n',
+        b'{"version": 1, "wire": "", "vmlinux": "", "search": [], "ways": []}\nnonsense\n',
         b"[" * 100_000 + b"\n",
     ],
 )

@@ -104,6 +104,6 @@ def _start(plan: AttachPlan, console: Console, stack: contextlib.ExitStack) -> H
     record = new_record(kernel, found.release, options.vmlinux, "", beginning.work)
     entrance = enter(plan.name or suggestion, record, stack, exact=bool(plan.name))
     with steps(console) as tell:
-        machine = attach(entrance.name, options, found, beginning.work, tell)
+        machine = attach(entrance.name, options, found, beginning.work, tell, journal=entrance.session.journal)
     stack.callback(machine.close)
     return open_doors(beginning, entrance, machine, None, stack)
