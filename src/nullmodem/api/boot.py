@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nullmodem.api.files import read_files
 from nullmodem.api.live import LiveSession
 from nullmodem.api.machine import Machine
+from nullmodem.api.recording import record
 from nullmodem.kbuild import cache_root
 from nullmodem.session.events import EventBus
 from nullmodem.session.model import Policy
@@ -18,6 +19,7 @@ from nullmodem.stub.client import KgdbStub
 from nullmodem.targets.initramfs import find_busybox
 from nullmodem.targets.qemu import QemuTarget, find_qemu
 from nullmodem.targets.spec import Accel, QemuSpec
+from nullmodem.wire.recorder import Recorder
 from nullmodem.wire.streams import SocketStream
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ AHEAD = 128
 
 @dataclass(frozen=True, slots=True)
 class BootOptions:
-    """The machine to boot. ``search`` are directories with modules' files, besides those built in the session."""
+    """The machine to boot. ``search`` are directories with modules' files, besides those built in the session;
+    ``record`` is a new file to which every byte of the wire is recorded.
+    """
 
     kernel: Kernel
     memory_mb: int = 256
@@ -46,6 +50,7 @@ class BootOptions:
     search: tuple[Path, ...] = ()
     policy: Policy = Policy.RELEASE
     accel: Accel = Accel.AUTO
+    record: Path | None = None
 
 
 def check_host() -> None:
@@ -68,7 +73,8 @@ def boot(
     and returns the one to use instead: something stands between, to count or to slow down what travels.
 
     Raises:
-        UsageError, BootError: the machine cannot be started, or does not come up. Nothing is left running.
+        UsageError, BootError: the machine cannot be started, or does not come up, or the recording cannot be made.
+            Nothing is left running.
         IdentityError: the kernel that came up is not ``options.kernel.vmlinux``.
     """
     kernel = options.kernel
@@ -84,7 +90,15 @@ def boot(
     target = QemuTarget.launch(spec, workdir / "target", progress=progress, cache=cache_root())
     try:
         wire = SocketStream(through(target.kgdb) if through is not None else target.kgdb)
-        return take_over(name, target, wire, files, kernel, workdir, options.policy)
+        if options.record is None:
+            return take_over(name, target, wire, files, kernel, workdir, options.policy)
+        about = {"kernel": kernel.release, "wire": "qemu"}
+        arch = by_elf_machine(files.vmlinux.machine).name
+        return record(
+            wire,
+            Recorder(options.record, arch, about),
+            lambda recorded: take_over(name, target, recorded, files, kernel, workdir, options.policy),
+        )
     except BaseException:
         target.close()
         raise

@@ -72,6 +72,7 @@ class Machine:
         self._known: dict[str, Known] = {}
         self._exit: TargetExit | None = None
         self._gone = threading.Event()
+        self._closing = contextlib.ExitStack()
         target.on_exit(self._ended)
         self._notices = Notices(live.subscribe(), target.announce)
 
@@ -113,11 +114,16 @@ class Machine:
 
         Raises TargetError, WireTimeout when another's machine could not be stopped to lift them.
         """
-        try:
-            self.live.close(release=not self.target.ends_with_session)
-        finally:
-            self._notices.close()
-            self.target.close()
+        with self._closing:
+            try:
+                self.live.close(release=not self.target.ends_with_session)
+            finally:
+                self._notices.close()
+                self.target.close()
+
+    def closes(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called after everything else is closed."""
+        self._closing.callback(callback)
 
     # -- modules -------------------------------------------------------------------------------------------------
 

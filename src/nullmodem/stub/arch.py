@@ -154,12 +154,27 @@ class Arch:
 
 def by_elf_machine(machine: int) -> Arch:
     """The processor an ELF file is for, by its ``e_machine``. Raises UsageError for one that is not supported."""
+    known = {arch.elf_machine: arch for arch in _supported()}
+    if machine not in known:
+        raise _unsupported(f"ELF machine {machine}")
+    return known[machine]
+
+
+def by_name(name: str) -> Arch:
+    """The processor of that ``name``. Raises UsageError for one that is not supported."""
+    known = {arch.name: arch for arch in _supported()}
+    if name not in known:
+        raise _unsupported(f"{name[:40]!r}")
+    return known[name]
+
+
+def _supported() -> tuple[Arch, ...]:
     from nullmodem.stub.x86_64 import X86_64  # noqa: PLC0415 - the table's entries import this module
 
-    known = {arch.elf_machine: arch for arch in (X86_64,)}
-    try:
-        return known[machine]
-    except KeyError:
-        supported = ", ".join(sorted(arch.name for arch in known.values()))
-        msg = f"no support for kernels of this processor (ELF machine {machine})"
-        raise UsageError(msg, hint=f"Supported processors: {supported}.") from None
+    return (X86_64,)
+
+
+def _unsupported(what: str) -> UsageError:
+    supported = ", ".join(sorted(arch.name for arch in _supported()))
+    msg = f"no support for kernels of this processor ({what})"
+    return UsageError(msg, hint=f"Supported processors: {supported}.")

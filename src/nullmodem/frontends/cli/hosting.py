@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the user asked for. ``path`` None: a machine without a module. ``name`` empty: named after the module."""
+    """What the user asked for. ``path`` None: a machine without a module. ``name`` empty: named after the module.
+    ``record`` is a file for the wire's recording.
+    """
 
     path: Path | None
     kernel: str
@@ -55,6 +57,7 @@ class Plan:
     append: str = ""
     listen: str = ""
     policy: Policy = Policy.RELEASE
+    record: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,8 @@ def _start(plan: Plan, console: Console, stack: contextlib.ExitStack) -> Host:
     if plan.path is not None and not plan.path.expanduser().exists():
         msg = f"there is no {plan.path}"
         raise UsageError(msg, hint="Name a module's source directory, a .c file or a .ko file.")
+    if plan.record is not None and plan.record.exists():
+        raise UsageError(f"{plan.record} exists already", hint="A recording is not written over another file.")
     check_host()
     beginning = begin(plan.name or _suggestion(plan.path), plan.listen, stack)
     with building(console) as progress:
@@ -209,6 +214,7 @@ def _options(plan: Plan, kernel: Kernel) -> BootOptions:
         kaslr=plan.kaslr,
         append=plan.append,
         policy=plan.policy,
+        record=plan.record,
     )
 
 

@@ -16,6 +16,7 @@ from nullmodem.frontends.cli.kernel import kernel
 from nullmodem.frontends.cli.machine import console, exec_, push
 from nullmodem.frontends.cli.modules import load, reload, unload
 from nullmodem.frontends.cli.recover import recover
+from nullmodem.frontends.cli.recordings import replay
 from nullmodem.frontends.cli.run import run
 
 
@@ -23,7 +24,7 @@ from nullmodem.frontends.cli.run import run
     cls=Program,
     sections={
         "Start": (run, attach, kernel),
-        "Look": (status, list_, modules, loadmap),
+        "Look": (status, list_, modules, loadmap, replay),
         "Debug": (gdb, interrupt, continue_),
         "Modules": (load, unload, reload),
         "Target": (exec_, push, console, stop, recover),

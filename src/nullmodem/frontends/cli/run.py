@@ -46,6 +46,9 @@ MEMORY = click.IntRange(64, 1 << 20)
 @click.option("--append", default="", metavar="WORDS", help="More for the kernel's command line.")
 @click.option("--gdb", "gdb_path", metavar="PATH", help="The gdb to use, instead of the first one found.")
 @click.option("--session", "-s", "name", default="", metavar="NAME", help="What to call the session.")
+@click.option(
+    "--record", type=click.Path(path_type=Path), metavar="FILE", help="Record every byte of the wire to this new file."
+)
 @click.option("--keep", is_flag=True, help="Go on serving when gdb has ended, as with --no-gdb.")
 @click.option("--no-gdb", is_flag=True, help="Serve only: print what a gdb needs, and wait for Ctrl-C.")
 @click.option(
@@ -76,6 +79,7 @@ def run(
     append: str,
     gdb_path: str | None,
     name: str,
+    record: Path | None,
     keep: bool,
     no_gdb: bool,
     listen: str,
@@ -109,7 +113,7 @@ def run(
     parameters = _words(init_args)
     gdb = None if no_gdb else find_gdb(gdb_path)
     console = errors_console()
-    plan = Plan(path, kernel, name, not no_kaslr, cpus, memory, append, listen, Policy(policy))
+    plan = Plan(path, kernel, name, not no_kaslr, cpus, memory, append, listen, Policy(policy), record)
     with hosting(plan, console) as host:
         code = 0
         if gdb is not None:
