@@ -19,8 +19,8 @@ help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## packages (apt), .venv, both target kernels; does only what is not done yet
-	@tools/setup 6.1 6.12
+setup: ## packages (apt), .venv, all target kernels; does only what is not done yet
+	@tools/setup 6.1 6.12 6.1-kdb
 
 .PHONY: demo
 demo: ## the whole debugging session, on a real kernel, from connecting to unloading, by itself

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nullmodem.session.model import Resumption
     from nullmodem.session.session import Session
     from nullmodem.stub.arch import Arch, Registers
+    from nullmodem.stub.client import KgdbStub
     from nullmodem.wire.meter import WireCost
 
 T = TypeVar("T")
@@ -383,6 +384,10 @@ class LiveSession:
     def reported_registers(self) -> Registers:
         """As the stub reported them: after a break-in those of the debugger's own entry, not the interrupted code's."""
         return self._call(lambda: self._stopped("read registers").target.reported)
+
+    def with_stub(self, doing: str, function: Callable[[KgdbStub], T]) -> T:
+        """Have the engine call ``function`` while the target stands still. Raises StateError while it runs."""
+        return self._call(lambda: function(self._stopped(doing).stub))
 
     def describe(self, address: int) -> str:
         """``function+0x12`` or ``module:function+0x12``."""

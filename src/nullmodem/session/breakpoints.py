@@ -163,6 +163,14 @@ class BreakpointTable:
         self._armed.clear()
         self._proven.clear()
 
+    def rearm(self) -> None:
+        """The stub dropped everything while the target stood still: give it back what it had."""
+        armed = sorted(self._armed)
+        self.stub_forgot()
+        for breakpoint_ in armed:
+            self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
+            self._armed.add(breakpoint_)
+
     def _insert(self, breakpoint_: Breakpoint) -> None:
         try:
             self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
@@ -176,12 +184,8 @@ class BreakpointTable:
 
     def _start_over(self) -> None:
         """Every slot holds an address once used: have the stub forget them all, and put back what is in use."""
-        armed = sorted(self._armed)
         self._stub.forget_breakpoints()
-        self.stub_forgot()
-        for breakpoint_ in armed:
-            self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
-            self._armed.add(breakpoint_)
+        self.rearm()
 
     def _remove(self, breakpoint_: Breakpoint) -> None:
         """Take one out. What the stub says it does not have is out, too.

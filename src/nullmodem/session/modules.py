@@ -69,6 +69,21 @@ class ModuleTable:
             self._modules[loaded.address] = self._with_file(memory, loaded)
         self.generation += 1
 
+    def catch_up(self, memory: Memory) -> None:
+        """The kernel has run unwatched: part with what is gone, and meet what is new.
+
+        Raises KernelDataError, MemoryFault.
+        """
+        present = {loaded.address: loaded for loaded in self._reader.walk(memory, sections=False)}
+        for address, module in list(self._modules.items()):
+            loaded = present.get(address)
+            if loaded is None or (loaded.name, loaded.build_id) != (module.loaded.name, module.loaded.build_id):
+                self.going(address)
+        for address, loaded in present.items():
+            if address not in self._modules:
+                self._modules[address] = self._with_file(memory, loaded)
+        self.generation += 1
+
     def appeared(self, memory: Memory, address: int) -> Module:
         """A module has been linked and its init is about to run. Raises KernelDataError, MemoryFault."""
         loaded = self._reader.read(memory, address, sections=False)

@@ -10,13 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import LocalProtocolError, MemoryFault, RemoteProtocolError, StubError, WireClosed
+from nullmodem.errors import (
+    LocalProtocolError,
+    MemoryFault,
+    RemoteProtocolError,
+    StubError,
+    UsageError,
+    WireClosed,
+    WireTimeout,
+)
 from nullmodem.rsp import replies, requests
 from nullmodem.rsp.hexadecimal import parse_hex
 from nullmodem.rsp.threads import ALL_THREADS, parse_thread_id
 from nullmodem.stub.exchange import Exchange, Patience
+from nullmodem.stub.kdb import check_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["EFAULT", "EINVAL", "KgdbStub", "Patience"]
 
 EFAULT, EINVAL = 14, 22
+KDB_SECONDS = 5.0
+"""What kdb is given to hand over the line: it answers at once, and console text that looks like its prompt never."""
 MAX_THREADS = 1 << 17
 """More than PID_MAX_DEFAULT tasks four times over: a list that goes on beyond is not a list."""
 _UNKNOWN = ALL_THREADS
@@ -66,6 +78,9 @@ class KgdbStub:
         self._known_threads: set[int] = set()
         self._processors: set[int] = set()
         self._selected: int | None = None
+        self.after_kdb: Callable[[int], None] = lambda _thread: None
+        """Called with the thread when a stop had landed in kdb, and the stub, to which kdb has given the line, has no
+        breakpoints: before `take_stop` returns that stop."""
 
     def fileno(self) -> int:
         return self._exchange.fileno()
@@ -146,8 +161,9 @@ class KgdbStub:
     def take_stop(self) -> replies.StopReply | None:
         """The stop a running target has reported since the last call, with its thread; or None. Never blocks.
 
-        Call it when ``fileno()`` is readable. Raises WireClosed when the target says that it reboots, and StubError
-        when the stub would not let it run; it stands still then.
+        Call it when ``fileno()`` is readable. A target that stopped in kdb is taken from it, see ``after_kdb``. Raises
+        WireClosed when the target says that it reboots, and StubError when the stub would not let it run; it stands
+        still then.
         """
         while (payload := self._exchange.take()) is not None:
             refused = replies.ErrorReply.parse(payload)
@@ -167,7 +183,31 @@ class KgdbStub:
                     msg = "the stub reported a stop without a thread"
                     raise RemoteProtocolError(msg)
                 return parsed
-        return None
+        return self._leave_kdb() if self._exchange.at_kdb else None
+
+    def _leave_kdb(self) -> replies.StopReply | None:
+        """Take the line from kdb. None when nobody answers: console text has looked like its prompt."""
+        self._exchange.leave_kdb()
+        try:
+            stop = self.halt_reason(min(KDB_SECONDS, self._exchange.answer_seconds))
+        except WireTimeout:
+            self._exchange.running = True
+            return None
+        self._selected = None
+        thread = self.current_thread()
+        self.after_kdb(thread)
+        return replace(stop, thread=thread)
+
+    def run_kdb(self, command: str) -> str:
+        """What kdb prints for a command (see `kdb.check_command`), without leaving the stub.
+
+        Raises UsageError when the kernel has no kdb.
+        """
+        reply, output = self._exchange.ask_for_output(requests.Monitor(check_command(command)))
+        if reply != replies.OK:
+            msg = "this kernel has no kdb"
+            raise UsageError(msg, hint="It needs CONFIG_KGDB_KDB: `nullmodem kernel build --kdb` makes one.")
+        return output.decode("utf-8", "replace")
 
     # -- registers -----------------------------------------------------------------------------------------------
 

@@ -13,9 +13,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import LocalProtocolError, StubError, WireClosed, WireTimeout
+from nullmodem.errors import LocalProtocolError, RemoteProtocolError, StubError, WireClosed, WireTimeout
 from nullmodem.rsp import replies, requests
 from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, StrayPacket, Text, leaves_trace
+from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, StrayPacket, Text
+from nullmodem.rsp.hexadecimal import parse_hex
+from nullmodem.stub.kdb import OUTPUT_LIMIT, PromptWatch
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.meter import Meter
 
@@ -48,6 +51,7 @@ class Patience:
 
 class Exchange:
     """The line to one stub, used by one thread. ``running``: the target was set running and has not stopped.
+    ``at_kdb``: kdb's prompt has come from a target that ran, which therefore stands, and kdb has the line.
 
     Arguments as for `KgdbStub`.
     """
@@ -71,6 +75,10 @@ class Exchange:
         self._wait = wait or (lambda stream, seconds: bool(wait_readable([stream], seconds)))
         self._connection = ClientConnection()
         self._pending: list[bytes] = []
+        self._output = bytearray()  # console output (``O`` packets) that came before an answer
+        self._output_count = 0
+        self._prompt = PromptWatch()
+        self.at_kdb = False
         self._resuming = b""
         self._set_out = 0  # how often it was sent
         self._taken = False  # whether the request that was given up had been acknowledged
@@ -110,6 +118,25 @@ class Exchange:
         except (WireTimeout, StubError):
             return False
         return not self._connection.came_late
+    @property
+    def answer_seconds(self) -> float:
+        """What a short answer may take."""
+        return self._patience.seconds(64)
+
+    def ask_for_output(self, request: requests.Request) -> tuple[bytes, bytes]:
+        """One request whose answer has console output before it: both. It may take as long as output comes."""
+        self._output.clear()
+        reply = self.ask(request, characters=1024)
+        return reply, bytes(self._output)
+
+    def leave_kdb(self) -> None:
+        """Wait no longer for the answer to what set the target running: kdb has the line, and the next request may be
+        the one that takes it back.
+        """
+        self._connection.give_up()
+        self._prompt.clear()
+        self._pending.clear()
+        self.running = self.at_kdb = False
 
     # -- a target that runs --------------------------------------------------------------------------------------
 
@@ -212,7 +239,10 @@ class Exchange:
                     self._pending = stops
                     raise
                 deadline = self._clock() + patience
+            before = self._output_count
             self._receive()
+            if self._output_count != before:
+                deadline = self._clock() + patience
 
     def _on_timeout(self, request: requests.Request, patience: float, *, again: bool) -> None:
         self._taken = self._connection.acknowledged
@@ -242,10 +272,17 @@ class Exchange:
                     self._pending.append(payload)
                 case StrayPacket(payload) if (self.running or self._in_doubt) and payload.startswith(_STOPS):
                     self._pending.append(payload)
-                case StrayPacket():
-                    pass
+                case StrayPacket(payload):
+                    self._take_output(payload)
                 case Text(text) | Damaged(raw=text):
+                    self.at_kdb = self._prompt.feed(text) and self.running
                     self._on_text(text)
                 case Resend():
                     pass
         self._flush()
+
+    def _take_output(self, payload: bytes) -> None:
+        self._output_count += 1
+        if payload.startswith(b"O") and len(self._output) < OUTPUT_LIMIT:
+            with contextlib.suppress(RemoteProtocolError):
+                self._output += parse_hex(payload[1:])

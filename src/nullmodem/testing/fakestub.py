@@ -74,10 +74,10 @@ class FakeKgdb:
                 self._advance(self._stub, byte)
         return self._flush()
 
-    def stop(self, stop: Stop | None = None) -> bytes:
-        """Let the running machine stop now, as by BREAK and ``g``, and return what the stub writes."""
+    def stop(self, stop: Stop | None = None, *, in_kdb: bool = False) -> bytes:
+        """Let the running machine stop now, as by BREAK and ``g``, and return what the stub writes, or kdb."""
         if self.running:
-            self._enter(stop or Stop())
+            self._enter(stop or Stop(), in_kdb=in_kdb)
         return self._flush()
 
     def reboot(self, status: int = 0) -> bytes:
@@ -92,8 +92,8 @@ class FakeKgdb:
         self._out.clear()
         return data
 
-    def _enter(self, stop: Stop) -> None:
-        self._stub = self._serve_stop(stop)
+    def _enter(self, stop: Stop, *, in_kdb: bool = False) -> None:
+        self._stub = self._serve_stop(stop, in_kdb=in_kdb)
         self._advance(self._stub, None)
 
     def _advance(self, stub: Generator[None, int, None], byte: int | None) -> None:
@@ -152,10 +152,12 @@ class FakeKgdb:
                 self._out += b"-"
                 return
 
-    def _serve_stop(self, stop: Stop) -> Generator[None, int, None]:
+    def _serve_stop(self, stop: Stop, *, in_kdb: bool) -> Generator[None, int, None]:
         """``gdb_serial_stub``: returns when the machine is to run."""
         commands = Commands(self.machine, stop)
-        if self.connected:
+        if in_kdb:
+            yield from self._visit_kdb()
+        elif self.connected:
             yield from self._put_packet(b"T%02xthread:%b;" % (stop.signal, commands.current_id()))
         while True:
             packet = yield from self._get_packet()

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nullmodem.api.kdb import run_kdb
 from nullmodem.api.text import load_map, module_table, status_lines
 from nullmodem.errors import NullmodemError, UsageError
 from nullmodem.session.model import StopReason
@@ -62,6 +63,7 @@ class Monitor:
             MonitorCommand(
                 "wire", "", "bytes and round trips, in all and since `monitor wire` was last asked", self._wire
             ),
+            MonitorCommand("kdb", "COMMAND", "what the kernel's own debugger kdb says to a command", self._kdb),
             MonitorCommand("take", "", "take the right to run the target from another debugger", self._take),
         )
         self._commands = {command.name: command for command in (*own, *extra)}
@@ -129,6 +131,11 @@ class Monitor:
             f"in all:           {cost.round_trips} round trips, {cost.bytes_out} bytes out, {cost.bytes_in} bytes in\n"
             f"reads answered without the wire: {cache.hits} of {cache.hits + cache.misses}\n"
         )
+
+    def _kdb(self, words: list[str]) -> str:
+        # kdb says nothing to a command it does not know, when it is asked in this way (gdb_cmd_query, kdb_parse).
+        said = run_kdb(self._live, " ".join(words))
+        return said or "kdb printed nothing; `monitor kdb help` lists the commands it has\n"
 
     def _take(self, _words: list[str]) -> str:
         before = self._live.take(self._client())

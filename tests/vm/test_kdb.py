@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A kernel with kdb: a stop lands in its shell, and the session has the line all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.gdb import debian
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.gdb,
+    # That it comes up shows that a first stop in kdb is taken from it.
+    pytest.mark.parametrize("booted", [pytest.param(("6.1-kdb", debian), id="6.1-kdb")], indirect=True),
+]
+
+
+def land_in_kdb(bench: Bench) -> None:
+    """Have the kernel's next stops land in kdb again, as they do from its start on."""
+    gdb = bench.gdb()
+    gdb("set var dbg_kdb_mode = 1")
+    gdb("detach")
+    bench.machine.live.wait_until_running(30)
+    gdb.quit()
+
+
+def test_kdb_is_asked_without_leaving_the_session(shared_bench: Bench) -> None:
+    bench = shared_bench
+    gdb = bench.gdb()
+    before = bench.machine.live.cost
+    said = gdb("monitor kdb summary")
+    assert "release    6.1" in said
+    assert (bench.machine.live.cost - before).round_trips == 1
+    assert "swapper" in gdb("monitor kdb ps A")
+    long = gdb("monitor kdb dmesg")
+    assert "Linux version 6.1" in long
+    assert long.count("\n") > 100
+    assert "kdb printed nothing" in gdb("monitor kdb nonsense")
+    assert "usage: monitor kdb COMMAND" in gdb("monitor kdb go")
+    assert "halt" in gdb("bt 3")
+    gdb("detach")
+
+
+def test_a_stop_that_lands_in_kdb_is_taken_from_it(shared_bench: Bench) -> None:
+    bench = shared_bench
+    land_in_kdb(bench)
+    stop = bench.machine.interrupt()
+    assert stop.reason.value == "interrupt"
+    assert bench.machine.live.registers()["rsp"] != 0
+    bench.machine.continue_target()
+    assert bench.sh("echo well") == "well\n"
+
+
+def test_a_breakpoint_whose_stop_lands_in_kdb_is_a_breakpoint(shared_bench: Bench) -> None:
+    bench = shared_bench
+    gdb = bench.gdb()
+    bench.build("simple")
+    gdb("break simple_init")
+    gdb("break simple_read")
+    gdb("set var dbg_kdb_mode = 1")
+    said, loading = bench.load(gdb, "simple")  # the module loader's hook is the first to land there
+    assert "hit Breakpoint 1, simple_init" in said
+    bench.finish(gdb, loading)
+    said, reading = bench.hit(gdb, "cat /dev/simple")
+    assert "hit Breakpoint 2, simple_read" in said
+    gdb("delete")
+    bench.finish(gdb, reading)
+    bench.interrupt(gdb)
+    gdb("detach")
