@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from nullmodem.session.model import Resumption
     from nullmodem.session.session import Session
     from nullmodem.stub.arch import Arch, Registers
-    from nullmodem.stub.client import KgdbStub
     from nullmodem.wire.meter import WireCost
 
 T = TypeVar("T")
@@ -311,8 +310,7 @@ class LiveSession:
 
     def _require_target(self) -> None:
         if self.state is State.LOST:
-            msg = "the target is lost"
-            raise StateError(msg, state=State.LOST.value)
+            raise StateError("the target is lost", state=State.LOST.value)
 
     def _next_stop(self, subscription: Subscription, deadline: float, timeout: float) -> Stop:
         while True:
@@ -377,17 +375,16 @@ class LiveSession:
         found = self._call(lambda: self._session.world.modules.named(name))
         if found is None:
             loaded = ", ".join(sorted(module.name for module in self.modules())) or "none"
-            msg = f"no module {name!r} is loaded"
-            raise UsageError(msg, hint=f"Loaded modules: {loaded}.")
+            raise UsageError(f"no module {name!r} is loaded", hint=f"Loaded modules: {loaded}.")
         return found
 
     def reported_registers(self) -> Registers:
         """As the stub reported them: after a break-in those of the debugger's own entry, not the interrupted code's."""
         return self._call(lambda: self._stopped("read registers").target.reported)
 
-    def with_stub(self, doing: str, function: Callable[[KgdbStub], T]) -> T:
-        """Have the engine call ``function`` while the target stands still. Raises StateError while it runs."""
-        return self._call(lambda: function(self._stopped(doing).stub))
+    def run_kdb(self, command: str) -> str:
+        """What the kernel's own kdb prints; see `KgdbStub.run_kdb`. Raises UsageError; StateError while it runs."""
+        return self._call(lambda: self._stopped("run a kdb command").stub.run_kdb(command))
 
     def describe(self, address: int) -> str:
         """``function+0x12`` or ``module:function+0x12``."""

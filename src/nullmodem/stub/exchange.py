@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from nullmodem.errors import LocalProtocolError, RemoteProtocolError, StubError, WireClosed, WireTimeout
 from nullmodem.rsp import replies, requests
 from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, StrayPacket, Text, leaves_trace
-from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, StrayPacket, Text
 from nullmodem.rsp.hexadecimal import parse_hex
 from nullmodem.stub.kdb import OUTPUT_LIMIT, PromptWatch
 from nullmodem.waiting import wait_readable
@@ -118,6 +117,7 @@ class Exchange:
         except (WireTimeout, StubError):
             return False
         return not self._connection.came_late
+
     @property
     def answer_seconds(self) -> float:
         """What a short answer may take."""

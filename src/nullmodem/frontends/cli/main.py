@@ -10,20 +10,21 @@ from nullmodem.frontends.cli.attach import attach
 from nullmodem.frontends.cli.by_hand import gdbinit, gdbstart
 from nullmodem.frontends.cli.common import Program
 from nullmodem.frontends.cli.control import continue_, interrupt, stop
+from nullmodem.frontends.cli.doctor import doctor
 from nullmodem.frontends.cli.facts import list_, loadmap, modules, status
 from nullmodem.frontends.cli.gdb import gdb
 from nullmodem.frontends.cli.kernel import kernel
 from nullmodem.frontends.cli.machine import console, exec_, push
 from nullmodem.frontends.cli.modules import load, reload, unload
-from nullmodem.frontends.cli.recover import recover
 from nullmodem.frontends.cli.recordings import replay
+from nullmodem.frontends.cli.recover import recover
 from nullmodem.frontends.cli.run import run
 
 
 @click.group(
     cls=Program,
     sections={
-        "Start": (run, attach, kernel),
+        "Start": (run, attach, doctor, kernel),
         "Look": (status, list_, modules, loadmap, replay),
         "Debug": (gdb, interrupt, continue_),
         "Modules": (load, unload, reload),

@@ -7,7 +7,6 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nullmodem.api.kdb import run_kdb
 from nullmodem.api.text import load_map, module_table, status_lines
 from nullmodem.errors import NullmodemError, UsageError
 from nullmodem.session.model import StopReason
@@ -134,7 +133,7 @@ class Monitor:
 
     def _kdb(self, words: list[str]) -> str:
         # kdb says nothing to a command it does not know, when it is asked in this way (gdb_cmd_query, kdb_parse).
-        said = run_kdb(self._live, " ".join(words))
+        said = self._live.run_kdb(" ".join(words))
         return said or "kdb printed nothing; `monitor kdb help` lists the commands it has\n"
 
     def _take(self, _words: list[str]) -> str:
