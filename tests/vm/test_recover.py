@@ -220,3 +220,25 @@ def test_a_recovered_machine_is_handed_to_a_gdb(board: Board, cli: Cli) -> None:
     board.run("echo g > /proc/sysrq-trigger")
     terminal.expect("nothing is armed; the target runs, without a debugger")
     assert finish(terminal) == 0
+
+
+def test_an_attached_session_that_is_killed_is_recovered_by_the_ways_it_had(tmp_path: Path, cli: Cli) -> None:
+    """Console and kgdb share a line: once it is killed at a stop, and once while the machine runs."""
+    kernel = ensure_kernel("6.1")
+    socket = tmp_path / "line"
+    spec = QemuSpec(kernel.image, accel=Accel.TCG, line=f"socket,path={socket},server=on,wait=off", shared=True)
+    with QemuTarget.launch(spec, tmp_path / "target") as machine:
+        for state in ("stopped", "running"):
+            wire = f"unix:{socket}"
+            command = ("attach", wire, "--vmlinux", str(kernel.vmlinux), "--break-in", "shell", "--no-gdb")
+            process = cli.start(*command, "--session", "lab")
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("file "), process.communicate()
+            assert process.stdout.readline().startswith("target remote ")
+            if state == "stopped":
+                cli.good("interrupt")
+            process.kill()
+            process.wait()
+            facts = recovered(cli, "--session", "lab")
+            assert (facts["state"], facts["left"], facts["released"]) == (state, 0, True)
+            assert machine.exec("echo alive", timeout=SECONDS).check().text == "alive\n"

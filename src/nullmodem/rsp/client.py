@@ -334,7 +334,8 @@ class ClientConnection:
         if payload == self._last:
             return self._ghosts > 0 or not self._acknowledged
         late = self._ghosts > 0 and self._last is None and not payload.startswith(b"QC")  # which answers qC alone
-        return late and not (_is_stop(payload) and (self._stop_due or request.startswith(_RESUMING)))
+        # A late answer to one ? is as good an answer to the next.
+        return late and not (_is_stop(payload) and (self._stop_due or request.startswith((*_RESUMING, b"?"))))
 
     def _close(self, last: bytes | None) -> None:
         self._last = last

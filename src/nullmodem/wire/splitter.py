@@ -187,6 +187,9 @@ class Splitter:
         end = self._held.rfind(b"\n") + 1
         self._release(end)
         held = bytes(self._held)
+        if held == b"-":  # it was in the acknowledgement of a debugger that has gone, and took our $ for it
+            self._do_knock(now)
+            return
         answer = held[held.startswith(b"+") :]
         if match_stop(answer) is not None:
             self.state, self._knock, self._deadline = SplitState.STOPPED, b"", None

@@ -150,6 +150,14 @@ def test_a_stop_is_no_late_answer_to_a_question() -> None:
     assert client.receive(b"+" + T05) == [Reply(b"T05thread:01;")]
 
 
+def test_a_late_answer_to_one_question_about_the_stop_answers_the_next() -> None:
+    client = asked(b"?")
+    client.give_up()
+    client.request(b"?")
+    client.data_to_send()
+    assert client.receive(b"+$S05#b8") == [Reply(b"S05")]
+
+
 def test_giving_up_twice_is_giving_up_once() -> None:
     client = asked(b"g")
     client.give_up()

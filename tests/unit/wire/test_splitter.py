@@ -272,6 +272,19 @@ def test_a_target_that_is_stopped_already_is_asked_after_a_silence() -> None:
     assert bench.splitter.state is SplitState.STOPPED
 
 
+def test_a_target_that_still_waits_for_an_acknowledgement_is_asked_again() -> None:
+    """The debugger before was killed and had not acknowledged the last reply: the stub takes our dollar for it."""
+    splitter = Splitter()
+    splitter.sent(b"$?#3f", 0.0)
+    splitter.tick(KNOCK_SECONDS)
+    assert splitter.take() == (b"", b"", b"$?#3f")
+    splitter.received(b"-", KNOCK_SECONDS)
+    assert splitter.take() == (b"", b"", b"$?#3f")
+    splitter.received(b"+$S05#b8", KNOCK_SECONDS)
+    assert splitter.take() == (b"", b"+$S05#b8", b"")
+    assert splitter.state is SplitState.STOPPED
+
+
 def test_a_target_that_prints_is_not_asked() -> None:
     bench = Bench()
     bench.asks(b"$?#3f")
