@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,6 +205,30 @@ def test_every_command_works_on_a_session_that_was_attached(board: Board, cli: C
     assert "has ended" in cli.good("stop")
     assert process.wait(30) == 0
     assert board.sh("rmmod simple; echo alive") == "alive\n"
+
+
+def test_a_module_as_a_distribution_ships_it_has_its_lines(board: Board) -> None:
+    built = next(path for path in board.directory.rglob("simple.ko") if path.is_file())
+    shipped = board.directory / "shipped"
+    shipped.mkdir()
+    subprocess.run(["objcopy", "--only-keep-debug", built, shipped / "simple.ko.debug"], check=True)
+    subprocess.run(["objcopy", "--strip-debug", built, shipped / "simple.ko"], check=True)
+    subprocess.run(["zstd", "-q", "--rm", shipped / "simple.ko"], check=True)
+    options = AttachOptions(parse_wire(board.line), board.kernel.vmlinux, search=(shipped,), ways=parse_ways(["shell"]))
+    machine = attach("board", options, look_at_files(options), board.directory / "shipped-session")
+    try:
+        assert machine.run("insmod /host/simple.ko", check=True).wait(30, stops=False).result is not None
+        machine.interrupt()
+        module = machine.live.module("simple")
+        assert module.file is not None
+        symbol = module.file.symbol("simple_read")
+        assert symbol is not None
+        text = next(s for s in module.sections if s.section.name == symbol.section)
+        assert "simple:simple_read (simple.c:" in machine.live.describe(text.address + symbol.offset)
+        machine.continue_target()
+        assert machine.run("rmmod simple", check=True).wait(30, stops=False).result is not None
+    finally:
+        machine.close()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from nullmodem.api.debuginfod import Debuginfod
 from nullmodem.api.files import read_files, release_of, usual_places
 from nullmodem.api.live import LiveSession
 from nullmodem.api.machine import Machine
@@ -22,6 +23,7 @@ from nullmodem.session.model import Lost, Policy
 from nullmodem.session.session import Session
 from nullmodem.stub.arch import by_elf_machine
 from nullmodem.stub.client import KgdbStub, Patience
+from nullmodem.symbols.plain import no_debug_info
 from nullmodem.symbols.vmlinux import Vmlinux
 from nullmodem.targets.board import BoardTarget
 from nullmodem.targets.console import Console
@@ -57,6 +59,7 @@ class ConsoleAt(Enum):
 class AttachOptions:
     """The target. ``console`` is a line of its own, or whether it shares kgdb's. ``search`` are directories with
     modules' files; ``build_tree`` is where modules are built against, None when the vmlinux is not in one.
+    ``debuginfod``: servers may be asked for debug info.
     """
 
     wire: Wire
@@ -66,6 +69,7 @@ class AttachOptions:
     build_tree: Path | None = None
     ways: tuple[WayName, ...] = parse_ways(DEFAULT_WAYS)
     policy: Policy = Policy.RELEASE
+    debuginfod: bool = False
 
 
 def parse_console(text: str) -> Wire | ConsoleAt:
@@ -119,7 +123,8 @@ def connect(options: AttachOptions, search: tuple[Path, ...], workdir: Path, jou
 
     Raises WireError, UsageError.
     """
-    files = read_files(options.vmlinux, search, workdir)
+    fetch = Debuginfod(os.environ.get("DEBUGINFOD_URLS", "")) if options.debuginfod else no_debug_info
+    files = read_files(options.vmlinux, search, workdir, fetch=fetch)
     with contextlib.ExitStack() as stack:
         ends = _open(options, workdir, stack)
         shell = ConsoleShell(ends.console) if ends.console is not None else None

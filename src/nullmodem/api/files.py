@@ -12,6 +12,7 @@ from nullmodem.session.world import Files
 from nullmodem.symbols.finder import ModuleFinder
 from nullmodem.symbols.for_gdb import vmlinux_for_gdb
 from nullmodem.symbols.module_index import ModuleIndex
+from nullmodem.symbols.plain import PlainFiles, no_debug_info
 from nullmodem.symbols.store import ModuleStore
 from nullmodem.symbols.types import TypeInfo
 from nullmodem.symbols.vmlinux import Vmlinux
@@ -19,16 +20,20 @@ from nullmodem.symbols.vmlinux import Vmlinux
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from nullmodem.symbols.plain import FetchDebugInfo
+
 _RELEASE: Final = re.compile(r"Linux version ([A-Za-z0-9._+~-]{1,64}) ")
 _DEBUG_ROOT: Final = Path("/usr/lib/debug")
 
 
-def read_files(vmlinux: Path, search: Iterable[Path], workdir: Path) -> Files:
+def read_files(vmlinux: Path, search: Iterable[Path], workdir: Path, *, fetch: FetchDebugInfo = no_debug_info) -> Files:
     """A kernel's file, everything that follows from it, and where modules' files are looked for. Raises SymbolError."""
     kernel = Vmlinux.open(vmlinux)
     for_gdb = vmlinux_for_gdb(kernel, cache_root() / "vmlinux")
     types = TypeInfo.open(vmlinux)
-    finder = ModuleFinder(search, machine=kernel.machine, index=ModuleIndex(cache_root() / "module-index"))
+    plain = PlainFiles(workdir / "unpacked", fetch=fetch)
+    index = ModuleIndex(cache_root() / "module-index")
+    finder = ModuleFinder(search, machine=kernel.machine, index=index, plain=plain)
     return Files(kernel, for_gdb, types, finder, ModuleStore(workdir / "modules"))
 
 

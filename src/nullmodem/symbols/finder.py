@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nullmodem.errors import SymbolError
 from nullmodem.symbols.identity import Identity
-from nullmodem.symbols.module_file import ModuleFile
+from nullmodem.symbols.module_file import ModuleFile, read_identity
 from nullmodem.symbols.module_index import ModuleIndex, module_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
+
+    from nullmodem.symbols.plain import PlainFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class ModuleFinder:
 
     Trees are searched once and the result kept; a name that is not found, or found as another build only, makes them be
     searched again, because modules are built while a session runs. Links to directories are not followed.
-    ``machine`` is the kernel's ELF machine number; ``index`` remembers trees from earlier sessions.
+    ``machine`` is the kernel's ELF machine number; ``index`` remembers trees from earlier sessions; ``plain`` unpacks
+    compressed files and finds debug info that is kept aside.
     """
 
     def __init__(
@@ -62,10 +65,12 @@ class ModuleFinder:
         *,
         machine: int | None = None,
         index: ModuleIndex | None = None,
+        plain: PlainFiles | None = None,
     ) -> None:
         self._directories = tuple(Path(directory) for directory in directories)
         self._machine = machine
         self._index = index or ModuleIndex()
+        self._plain = plain
         self._names: dict[str, list[_Found]] | None = None
 
     @property
@@ -99,16 +104,19 @@ class ModuleFinder:
         for root, path in self._names.get(name, ()):
             try:
                 # A file that is another build, as those of other kernels are, need not be read as a whole.
-                own_name, identity = self._index.identity(root, path, fresh=fresh)
+                readable = self._plain.unpacked(path) if self._plain is not None else path
+                own_name, identity = (
+                    self._index.identity(root, path, fresh=fresh) if readable == path else read_identity(readable)
+                )
                 verdict = loaded.matches(identity) if own_name == name else False
                 if verdict is not False:
-                    file = ModuleFile.open(path, machine=self._machine)
+                    file = ModuleFile.open(readable, machine=self._machine)
                     identity, verdict = file.identity, loaded.matches(file.identity)
             except SymbolError as error:
                 candidates.append(Candidate(path, None, error.message))
                 continue
             if verdict:
-                return file
+                return self._plain.whole(file, path) if self._plain is not None else file
             problem = f"another build, {identity}" if verdict is False else f"cannot be told: it has {identity}"
             candidates.append(Candidate(path, identity, problem))
         return Mismatch(name, loaded, tuple(candidates)) if candidates else None

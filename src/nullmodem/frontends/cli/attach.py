@@ -56,6 +56,7 @@ def _complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: s
     metavar="WAY",
     help="How to stop the running kernel: break, shell, ssh:USER@HOST, qmp:SOCKET; repeated, they are tried in order.",
 )
+@click.option("--debuginfod", is_flag=True, help="Ask the servers in $DEBUGINFOD_URLS for debug info that is not here.")
 @click.option("--break", "breakpoints", multiple=True, metavar="LOCATION", help="A breakpoint to set; may be repeated.")
 @click.option("--gdb", "gdb_path", metavar="PATH", help="The gdb to use, instead of the first one found.")
 @click.option("--session", "-s", "name", default="", metavar="NAME", help="What to call the session.")
@@ -77,6 +78,7 @@ def attach(
     build_tree: Path | None,
     console: str,
     ways: tuple[str, ...],
+    debuginfod: bool,
     breakpoints: tuple[str, ...],
     gdb_path: str | None,
     name: str,
@@ -106,7 +108,7 @@ def attach(
     if no_gdb and (breakpoints or gdb_path or arguments):
         raise UsageError("--no-gdb excludes --break, --gdb and arguments for gdb")
     gdb = None if no_gdb else find_gdb(gdb_path)
-    plan = AttachPlan(target, vmlinux, modules, build_tree, console, ways, name, listen)
+    plan = AttachPlan(target, vmlinux, modules, build_tree, console, ways, name, listen, debuginfod=debuginfod)
     with attaching(plan, errors_console()) as host:
         code = 0
         if gdb is not None:

@@ -41,6 +41,7 @@ class AttachPlan:
     ways: tuple[str, ...] = ()
     name: str = ""
     listen: str = ""
+    debuginfod: bool = False
 
 
 @contextlib.contextmanager
@@ -68,6 +69,7 @@ def options_of(plan: AttachPlan) -> AttachOptions:
             build_tree=plan.build_tree or named.build_tree,
             console=plan.console or named.console,
             ways=plan.ways or named.break_in,
+            debuginfod=plan.debuginfod,
         )
     wire = parse_console(plan.target)
     if isinstance(wire, ConsoleAt):
@@ -79,6 +81,7 @@ def options_of(plan: AttachPlan) -> AttachOptions:
         search=tuple(path.expanduser().absolute() for path in plan.modules),
         build_tree=plan.build_tree.expanduser().absolute() if plan.build_tree is not None else None,
         ways=parse_ways(plan.ways or DEFAULT_WAYS),
+        debuginfod=plan.debuginfod,
     )
 
 
