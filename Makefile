@@ -42,7 +42,7 @@ unit: ## only the tests that need no kernel
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) -m 'not soak and not vm' $(TEST_ARGS)
 
 .PHONY: soak
-soak: setup ## the tests that take minutes: hundreds of module loads, many boots
+soak: setup ## the tests that take minutes: hundreds of module loads, many boots, every pair of kernel and gdb
 	@$(BIN)/python -m pytest -m soak --timeout 3600 $(TEST_ARGS)
 
 .PHONY: bench
