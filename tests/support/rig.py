@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from nullmodem.api.live import LiveSession
 from nullmodem.frontends.gdb.connection import GdbConnection
-from nullmodem.rsp.framing import Ack, Decoder, Frame, Nack, Packet, encode_packet
-from nullmodem.rsp.replies import ConsoleOutput, StopEvent, StopReply, parse_stop_reply
 from nullmodem.session.events import EventBus
 from nullmodem.session.model import Policy, State
 from nullmodem.session.session import Session
@@ -26,6 +24,7 @@ from nullmodem.testing.fakemachine import Cpu, Machine, Region, Stop, Task
 from nullmodem.testing.fakestub import FakeKgdb
 from nullmodem.testing.memory import FakeMemory
 from nullmodem.waiting import wait_readable
+from support.client import PATIENCE_SECONDS, Client
 from support.fakekernel import SLIDE, FakeKernel, Loaded
 from support.runner import PATIENCE, DirectLine, assert_harmless
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from nullmodem.session.events import Subscription
 
 STACK = 0xFFFF_C900_0000_0000
-PATIENCE_SECONDS = 5.0
 PID = 201
 PAGE = 4096
 
@@ -103,86 +101,15 @@ class Story:
         return None
 
 
-class Gdb:
-    """gdb's side of a connection, one packet at a time."""
+class Gdb(Client):
+    """A client, and the session's end of its connection."""
 
     def __init__(self, live: LiveSession) -> None:
-        self.socket, theirs = socket.socketpair()
-        self.socket.settimeout(PATIENCE_SECONDS)
+        ours, theirs = socket.socketpair()
+        super().__init__(ours)
         self.ended = threading.Event()
         self.connection = GdbConnection(live, theirs, lambda _connection: self.ended.set())
-        self.console = b""
-        self._decoder = Decoder(max_payload=1 << 20)
-        self._frames: list[Frame] = []
         self.connection.start()
-
-    def send(self, payload: bytes) -> None:
-        """A packet, well framed."""
-        self.socket.sendall(encode_packet(payload))
-
-    def raw(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def frame(self) -> Frame:
-        """The next thing that comes."""
-        while not self._frames:
-            try:
-                data = self.socket.recv(1 << 16)
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                raise EOFError
-            self._frames = self._decoder.feed(data)
-        return self._frames.pop(0)
-
-    def packet(self) -> bytes:
-        """The next packet, acknowledged; console output is kept apart."""
-        while True:
-            frame = self.frame()
-            if not isinstance(frame, Packet):
-                assert isinstance(frame, Ack | Nack), frame
-                continue
-            if not self._is_console(frame.payload):
-                self.socket.sendall(b"+")
-                return frame.payload
-
-    def ask(self, payload: bytes) -> bytes:
-        """A request and its answer."""
-        self.send(payload)
-        return self.packet()
-
-    def stop(self) -> StopReply:
-        """The next stop."""
-        event: StopEvent = parse_stop_reply(self.packet())
-        assert isinstance(event, StopReply)
-        return event
-
-    def attach(self) -> StopReply:
-        """What gdb does first, as far as it matters."""
-        self.ask(b"qSupported:multiprocess+;error-message+;swbreak+;hwbreak+")
-        self.send(b"?")
-        return self.stop()
-
-    def nothing_comes(self) -> bool:
-        """Whether there is neither a stop nor an answer, once the session has done all it was asked."""
-        while wait_readable([self.socket], 0.05):
-            self._frames += self._decoder.feed(self.socket.recv(1 << 16))
-        frames, self._frames = self._frames, []
-        for frame in frames:
-            if isinstance(frame, Packet) and not self._is_console(frame.payload):
-                self._frames.append(frame)
-        return not self._frames
-
-    def _is_console(self, payload: bytes) -> bool:
-        """Whether that was console output; it is kept, and acknowledged as everything is."""
-        if not payload.startswith(b"O") or payload == b"OK":
-            return False
-        output = parse_stop_reply(payload)
-        assert isinstance(output, ConsoleOutput)
-        self.console += output.data
-        with contextlib.suppress(BrokenPipeError):  # it said its last word and hung up
-            self.socket.sendall(b"+")
-        return True
 
     def vanish(self) -> None:
         """The end of a gdb that is killed."""

@@ -19,11 +19,11 @@ from nullmodem.api.boot import BootOptions, boot
 from nullmodem.kbuild import ensure_kernel
 from nullmodem.symbols.vmlinux import Vmlinux
 from support.gdb import EVERY_KERNEL_ONE_GDB
+from support.inside import TROUBLE, differences, kernel_text, read_memory
 
 if TYPE_CHECKING:
     from conftest import Bench
     from nullmodem.api.machine import Machine
-    from nullmodem.symbols.ranges import AddressRange
     from nullmodem.testing.gdb import Gdb
 
 pytestmark = [pytest.mark.vm, pytest.mark.gdb]
@@ -31,34 +31,12 @@ one_gdb = pytest.mark.parametrize("booted", EVERY_KERNEL_ONE_GDB, indirect=True,
 
 FUNCTIONS = ("simple_init", "simple_read", "simple_exit")
 TRAP = 0xCC
-TROUBLE = re.compile("BUG:|Oops|WARNING:|Call Trace|general protection|Kernel panic")
 PAGE = 4096
-
-
-def read_memory(machine: Machine, where: AddressRange, directory: Path) -> bytes:
-    """What is there while the target runs, with all that the stub has put in."""
-    machine.target.exec("true", timeout=60).check()  # the stub puts it in when the machine goes on, and not before
-    dump = directory / "memory"
-    signed = where.start - (1 << 64)  # a kernel's address, as QMP's signed 64 bits take it
-    machine.target.monitor("memsave", val=signed, size=where.size, filename=str(dump))
-    return dump.read_bytes()
-
-
-def kernel_text(machine: Machine) -> AddressRange:
-    return Vmlinux.open(machine.kernel.vmlinux).text.shifted(machine.live.slide)
 
 
 def physical_address(machine: Machine, address: int) -> int:
     said = machine.target.monitor("human-monitor-command", **{"command-line": f"gva2gpa {address:#x}"})
     return int(str(said).split(":")[1], 16)
-
-
-def differences(before: bytes, after: bytes) -> dict[int, int]:
-    """Where they differ, and what is there after."""
-    assert len(before) == len(after)
-    if before == after:
-        return {}
-    return {at: new for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new}
 
 
 def addresses(gdb: Gdb) -> dict[str, int]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from nullmodem.rsp.framing import encode_packet
 from nullmodem.session.model import ModulesChanged, Policy, State
 from nullmodem.waiting import wait_readable
 from support.gdb import EVERY_KERNEL_ONE_GDB
+from support.inside import TROUBLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,6 @@ both_policies = pytest.mark.parametrize(
     scope="module",
 )
 SECONDS = 60.0
-TROUBLE = re.compile("BUG:|Oops|WARNING:|Call Trace|general protection|Kernel panic")
 READ = "dd if=/dev/simple bs=64 count=1 2>/dev/null"
 
 
