@@ -30,3 +30,8 @@ SECTION(".exit.text") static __attribute__((noinline)) void example_exit(void)
 int init_module(void) __attribute__((alias("example_init")));
 void cleanup_module(void) __attribute__((alias("example_exit")));
 SECTION(".gnu.linkonce.this_module") char __this_module[1024] __attribute__((aligned(64))) = "x";
+
+/* As module_param_cb() makes it: modinfo does not hear of it. */
+static const struct {
+	const char *name;
+} __param_silent __attribute__((used, section("__param"))) = { "silent" };

@@ -107,6 +107,8 @@ class Machine:
     act: Callable[[str, Callable[[bytes], None]], int] = lambda _verb, _out: 0
     error: Exception | None = None
     known: tuple[str, ...] = ("simple",)
+    well: bool = True
+    asked: threading.Event = field(default_factory=threading.Event)
     diary: list[tuple[object, ...]] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -141,6 +143,11 @@ class Machine:
         self._note("reload", name)
         progress(Progress(Stage.MODULE, 0.5, 2.0, "LD [M]  simple.ko"))
         return self._command("reload")
+
+    def answers(self, seconds: float) -> bool:
+        self._note("answers", seconds)
+        self.asked.set()
+        return self.well
 
     def interrupt(self) -> Stop:
         self._note("interrupt")

@@ -39,6 +39,7 @@ class Served:
 
     def __init__(self, directory: Path) -> None:
         self.machine = Machine()
+        self.quiet = 0.05
         self.session = RunningSession("simple", directory, RECORD)
         self.server = ControlServer()
         self.end_asked = threading.Event()
@@ -49,7 +50,7 @@ class Served:
 
     def serve(self) -> None:
         log = self.session.directory / "log"
-        self.server.serve(Service(self.session, self.machine, ("/r/gdb.sock",), self.end_asked.set, log))
+        self.server.serve(Service(self.session, self.machine, ("/r/gdb.sock",), self.end_asked.set, log, self.quiet))
 
     def connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)

@@ -88,6 +88,9 @@ def test_modules_are_loaded_reloaded_and_unloaded_by_name_or_path(
 
     assert cli.good("unload", "simple") == "simple is unloaded\n"
     assert "no module 'simple' is loaded" in cli.bad("unload", "simple", code=2)
+    complaint = cli.bad("load", "simple", "greetin=hi", code=2)
+    assert "simple has no parameter 'greetin'" in complaint
+    assert "Is greeting meant? Its parameters: " in complaint
     assert "'odd' is not a module parameter" in cli.bad("load", "simple", "odd", code=2)
     assert "cannot be given the parameter" in cli.bad("load", "simple", 'greeting="a b"', code=2)
     assert "has no module 'nothing'" in cli.bad("load", "nothing", code=2)
@@ -324,3 +327,18 @@ def test_what_cannot_work_is_said_before_anything_is_started(cli: Cli, simple: P
     assert f"{broken}:2" in complaint
     assert "did not build" in complaint
     assert cli.facts("list") == []
+
+
+def test_a_command_on_a_target_that_loops_says_what_helps_and_it_does(
+    cli: Cli, module_source: Callable[[str], Path]
+) -> None:
+    cli.serve(str(module_source("spinner")))
+    cli.good("load", "spinner")
+    waiting = cli.start("exec", "echo 300 > /sys/module/spinner/parameters/spin")
+    assert waiting.stderr is not None
+    said = waiting.stderr.readline()
+    assert "the command has not ended after 5 s, and the target does nothing else meanwhile" in said
+    assert "`nullmodem interrupt` stops it and says where" in said
+    assert "spinner_loop" in cli.facts("interrupt")["where"]
+    assert cli.good("stop") == "spinner has ended\n"
+    waiting.communicate(timeout=20)

@@ -64,11 +64,11 @@ class RunningCommand:
         except NullmodemError as error:
             self._error = error
         finally:
-            self._hand_over()
-            os.close(self._writer)  # the other end becomes readable
             with self._lock:
                 self._ended = True
                 tell = self._tell
+            self._hand_over()
+            os.close(self._writer)  # the other end becomes readable
             if tell is not None and self._error is not None:
                 tell(self._error.message)
 
@@ -78,6 +78,11 @@ class RunningCommand:
         An empty outcome after ``timeout`` seconds, or when ``until`` is readable. Raises what the command raised,
         TargetLost when the target is gone.
         """
+        if stops:
+            with self._lock:
+                self._events.tells_of_stops = not self._ended
+        else:
+            self._hand_over()
         sources: list[int | HasFileno] = [self._reader, self._events.fileno(), *([until] if until is not None else [])]
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.api import control_protocol as protocol
+from nullmodem.api.commands import Outcome
 from nullmodem.api.facts import load_map_facts, module_facts, stop_facts, target_facts
 from nullmodem.errors import NullmodemError, RemoteProtocolError, SessionError
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +32,13 @@ _log = logging.getLogger(__name__)
 REQUEST_SECONDS: Final = 30.0
 """A client that connects sends its request at once; one that does not must not keep a thread for ever."""
 _JOIN_SECONDS: Final = 5.0
+QUIET_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
     """What is served: a machine, under which name it is found, what gdb may connect to, how to ask for its end, and
-    the file in which this process logs.
+    the file in which this process logs. A client that waits is told what for after ``quiet`` seconds.
     """
 
     session: RunningSession
@@ -43,6 +46,7 @@ class Service:
     gdb: tuple[str, ...]
     end: Callable[[], None]
     log: Path
+    quiet: float = QUIET_SECONDS
 
 
 class ControlServer:
@@ -216,7 +220,7 @@ class Conversation:
     def _done(self, name: str, command: RunningCommand) -> protocol.Done:
         """Wait for a command that changes modules, or for the stop that a breakpoint in it makes."""
         try:
-            stop = command.wait(until=self._connection).stop
+            stop = self._outcome(command, f"the change of {name}", always=True).stop
             stopped = stop_facts(self._live, stop) if stop is not None else None
             holder = self._machine.holder() if stop is not None else ""
         finally:
@@ -239,7 +243,7 @@ class Conversation:
         command = words[0] if len(words) == 1 else words
         running = self._machine.execute(command, self._output)
         try:
-            outcome = running.wait(until=self._connection)
+            outcome = self._outcome(running, "the command")
             if outcome.stop is not None:
                 where = stop_facts(self._live, outcome.stop).where
                 self._send(protocol.Note(f"the target has stopped at {where}; the command goes on when it does"))
@@ -250,6 +254,23 @@ class Conversation:
             return protocol.Exited(outcome.result.code)
         finally:
             running.close()
+
+    def _outcome(self, command: RunningCommand, what: str, *, always: bool = False) -> Outcome:
+        """Wait for the end of a command, for a stop, or for the client to go; and say so if that takes long.
+
+        A command that takes its time on a target that is well is nobody's concern, unless ``always``.
+        """
+        quiet = self._service.quiet
+        outcome = command.wait(quiet, until=self._connection)
+        if outcome != Outcome() or wait_readable([self._connection], 0):
+            return outcome
+        met = f"{what} has not ended after {quiet:.0f} s"
+        if not self._machine.answers(quiet):
+            help_ = "if its kernel loops, `nullmodem interrupt` stops it and says where"
+            self._send(protocol.Note(f"{met}, and the target does nothing else meanwhile: {help_}"))
+        elif always:
+            self._send(protocol.Note(f"{met}; the target is well otherwise"))
+        return command.wait(until=self._connection)
 
     def _progress(self, progress: Progress) -> None:
         self._send(

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from nullmodem.api.commands import RunningCommand
 from nullmodem.api.notices import Notices
-from nullmodem.errors import CommandError, LeaseError, NullmodemError, StateError, TargetLost, UsageError
+from nullmodem.api.parameters import parameters_for
+from nullmodem.errors import (
+    CommandError,
+    CommandTimeout,
+    LeaseError,
+    NullmodemError,
+    StateError,
+    TargetLost,
+    UsageError,
+)
 from nullmodem.kbuild import Kernel, build_module
 from nullmodem.kbuild.progress import silent
 from nullmodem.session.model import State
@@ -144,12 +153,12 @@ class Machine:
         ``name`` is that of a module added before, or of one of the kernel's own.
 
         Raises:
-            UsageError: no such module, it is loaded already, or a parameter is not ``name=value``.
+            UsageError: no such module, it is loaded already, or a parameter is not ``name=value`` or none of its.
             StateError: the target is stopped.
         """
         self.require_running(f"load {name}")
         known = self._find(name)
-        words = tuple(_parameter(parameter) for parameter in parameters)
+        words = parameters_for(known.built, parameters)
         if self._is_loaded(known.built.name):
             msg = f"{known.built.name} is loaded already"
             raise UsageError(msg, hint=f"`nullmodem reload {known.built.name}` unloads it first.")
@@ -180,8 +189,9 @@ class Machine:
         self.require_running(f"reload {name}")
         known = self._find(name)
         built = self.build(known.built.source, progress, module=known.built.name)
+        words = parameters_for(built, known.parameters)
         unload = f"rmmod {shlex.quote(built.name)} && " if self._is_loaded(built.name) else ""
-        return self.run(unload + self._insmod(built, known.parameters), check=True)
+        return self.run(unload + self._insmod(built, words), check=True)
 
     def _find(self, name: str) -> Known:
         wanted = name.replace("-", "_")
@@ -240,6 +250,16 @@ class Machine:
         """Who decides when the stopped target goes on: who holds it, else a debugger that is at its prompt, else ''."""
         at_prompt = (client.name for client in self.live.clients() if not client.waiting)
         return self.live.holder() or next(at_prompt, "")
+
+    def answers(self, seconds: float) -> bool:
+        """Whether the target, which runs, gets a command done within so many seconds beside what it does already."""
+        try:
+            self.target.exec("true", timeout=seconds)
+        except CommandTimeout:
+            return False
+        except NullmodemError:
+            return True  # it could not be asked, which says nothing
+        return True
 
     def interrupt(self) -> Stop:
         """Stop the target, if it runs. Raises WireTimeout when it does not stop, StateError when it is lost."""
@@ -308,23 +328,6 @@ class Machine:
             return self.target.exec(command, on_output=on_output)
 
         return RunningCommand(self.live, execute, _require_success if check else None)
-
-
-def _parameter(text: str) -> str:
-    """A parameter as the kernel reads it: from one line, where blanks part and double quotes hold together.
-
-    See next_arg in the kernel's lib/cmdline.c. Raises UsageError for what is no parameter.
-    """
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        msg = f"{text!r} is not a module parameter"
-        raise UsageError(msg, hint="Write it as NAME=VALUE.")
-    if not any(character.isspace() for character in text):
-        return text
-    if '"' in value or any(character.isspace() for character in name):
-        msg = f"the kernel cannot be given the parameter {text!r}"
-        raise UsageError(msg, hint="A value with blanks in it cannot have double quotes, a name no blanks.")
-    return f'{name}="{value}"'
 
 
 def _require_success(result: ExecResult) -> None:

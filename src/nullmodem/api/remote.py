@@ -62,17 +62,24 @@ class RemoteMachine:
         """Build a module, so that it can be loaded by name. Raises BuildError, UsageError."""
         return self._ask(protocol.Build(str(path.absolute())), protocol.Built, progress=progress)
 
-    def load(self, name: str, parameters: Sequence[str] = ()) -> protocol.Done:
-        """Load a module; returns when that is done, or the target has stopped in the middle of it."""
-        return self._ask(protocol.Load(name, tuple(parameters)), protocol.Done)
+    def load(
+        self, name: str, parameters: Sequence[str] = (), on_note: Callable[[str], None] = _nobody
+    ) -> protocol.Done:
+        """Load a module; returns when that is done, or the target has stopped in the middle of it.
 
-    def unload(self, name: str, *, force: bool = False) -> protocol.Done:
+        ``on_note`` is told when it takes long.
+        """
+        return self._ask(protocol.Load(name, tuple(parameters)), protocol.Done, on_note=on_note)
+
+    def unload(self, name: str, *, force: bool = False, on_note: Callable[[str], None] = _nobody) -> protocol.Done:
         """Unload a module; returns as `load` does."""
-        return self._ask(protocol.Unload(name, force), protocol.Done)
+        return self._ask(protocol.Unload(name, force), protocol.Done, on_note=on_note)
 
-    def reload(self, name: str, progress: ProgressCallback = silent) -> protocol.Done:
+    def reload(
+        self, name: str, progress: ProgressCallback = silent, on_note: Callable[[str], None] = _nobody
+    ) -> protocol.Done:
         """Rebuild, unload and load a module; returns as `load` does. Raises BuildError: the old one stays loaded."""
-        return self._ask(protocol.Reload(name), protocol.Done, progress=progress)
+        return self._ask(protocol.Reload(name), protocol.Done, progress=progress, on_note=on_note)
 
     # -- the machine ---------------------------------------------------------------------------------------------
 
@@ -89,7 +96,7 @@ class RemoteMachine:
     ) -> int:
         """Run a command in the target's shell; returns its exit status. Raises StateError while it is stopped.
 
-        ``on_note`` is told when a breakpoint stops the target under the command.
+        ``on_note`` is told when a breakpoint stops the target under the command, or when nothing gets done there.
         """
         done = self._ask(protocol.Execute(tuple(words)), protocol.Exited, on_output=on_output, on_note=on_note)
         return done.code

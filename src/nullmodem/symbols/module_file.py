@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 MODULE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,55}", re.ASCII)
 
 THIS_MODULE: Final = ".gnu.linkonce.this_module"
+PARAMETERS: Final = "__param"
 PER_CPU: Final = ".data..percpu"
 
 _KINDS: Final = {STT_FUNC: SymbolKind.FUNCTION, STT_OBJECT: SymbolKind.OBJECT, STT_NOTYPE: SymbolKind.LABEL}
@@ -92,7 +93,10 @@ class ModuleSymbol:
 
 @dataclass(frozen=True, slots=True)
 class ModuleParameter:
-    """One ``module_param``: its name, its type as modinfo has it ("int", "charp", "array of int"), its description."""
+    """One ``module_param``: its name, its type as modinfo has it ("int", "charp", "array of int"), its description.
+
+    Type and description are empty where modinfo has none.
+    """
 
     name: str
     type: str
@@ -133,6 +137,7 @@ class ModuleFile:
             _check_kind(elf, machine)
             info = _modinfo(elf)
             sections = tuple(_section(elf, index) for index in range(1, len(elf.sections)))
+            symbols = _symbols(elf)
             return cls(
                 path=elf.path,
                 machine=elf.machine,
@@ -141,9 +146,9 @@ class ModuleFile:
                 srcversion=_first(info, "srcversion"),
                 vermagic=_first(info, "vermagic"),
                 depends=tuple(name for name in (_first(info, "depends") or "").split(",") if name),
-                params=_parameters(info),
+                params=_parameters(info, symbols),
                 sections=sections,
-                symbols=_symbols(elf),
+                symbols=symbols,
                 symbol_table_sections=_symbol_table(elf),
                 stamp=elf.stamp,
             )
@@ -276,10 +281,15 @@ def _name(elf: ElfFile, info: list[tuple[str, str]]) -> str:
     return name.replace("-", "_")
 
 
-def _parameters(info: list[tuple[str, str]]) -> tuple[ModuleParameter, ...]:
+def _parameters(info: list[tuple[str, str]], symbols: dict[str, ModuleSymbol]) -> tuple[ModuleParameter, ...]:
     types = dict(value.partition(":")[::2] for key, value in info if key == "parmtype")
     texts = dict(value.partition(":")[::2] for key, value in info if key == "parm")
-    return tuple(ModuleParameter(name, types.get(name, ""), texts.get(name, "")) for name in {**types, **texts})
+    # module_param_cb() tells modinfo nothing: what the kernel goes through is the section.
+    entries = (symbol.name for symbol in symbols.values() if symbol.section == PARAMETERS)
+    others = dict.fromkeys(name.removeprefix("__param_") for name in entries if name.startswith("__param_"))
+    return tuple(
+        ModuleParameter(name, types.get(name, ""), texts.get(name, "")) for name in {**types, **texts, **others}
+    )
 
 
 def _section(elf: ElfFile, index: int) -> ModuleSection:

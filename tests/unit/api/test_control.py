@@ -197,6 +197,20 @@ def test_a_stop_under_a_command_is_told_once_and_the_command_waited_for(served: 
     assert said == ["the target has stopped at simple:simple_init; the command goes on when it does"]
 
 
+@pytest.mark.parametrize("well", [True, False])
+def test_what_takes_long_is_said_when_the_target_does_nothing_else(served: Served, *, well: bool) -> None:
+    machine, said = served.machine, list[str]()
+    machine.well = well
+    machine.act = lambda _verb, _out: 0 if machine.asked.wait(SECONDS) else 1  # ends once it has been looked after
+    assert served.remote.load("simple", (), said.append).module == "simple"
+    assert said[0].startswith("the change of simple has not ended after 0 s")
+    assert ("`nullmodem interrupt` stops it and says where" in said[0]) == (not well)
+    machine.asked.clear()
+    said.clear()
+    assert served.remote.execute(["x"], lambda _data: None, said.append) == 0
+    assert bool(said) == (not well), "a command may take its time on a target that is well"
+
+
 def test_a_client_that_goes_has_its_command_ended(served: Served) -> None:
     begun, released = threading.Event(), threading.Event()
 

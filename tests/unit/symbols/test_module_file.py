@@ -26,6 +26,7 @@ def test_a_module_tells_name_build_and_parameters(module_path: Path) -> None:
     assert file.depends == ("first", "second")
     assert file.params == (
         ModuleParameter("number", "int", "a plain integer"), ModuleParameter("other", "", "described only"),
+        ModuleParameter("silent", "", ""),
     )  # fmt: skip
     assert len(file.build_id or b"") == 20
     assert str(file.identity).startswith("build-id ")

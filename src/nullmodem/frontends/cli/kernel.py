@@ -151,18 +151,21 @@ def show(*, name: str, as_json: bool) -> None:
 
 @kernel.command()
 @click.argument("path", required=False)
+@click.option("--all", "everything", is_flag=True, help="Also what is as it should be.")
 @_json_option
 @click.pass_context
-def doctor(context: click.Context, *, path: str | None, as_json: bool) -> None:
+def doctor(context: click.Context, *, path: str | None, everything: bool, as_json: bool) -> None:
     """Check whether modules can be debugged in a kernel, and say what to change.
 
     PATH is a .config, a /boot/config-RELEASE, /proc/config.gz, a bzImage or vmlinux that carries its configuration
     (CONFIG_IKCONFIG), a build tree, or the name of a kernel in the cache. Without it the kernel this machine runs is
-    checked. The exit code is 1 when something makes debugging impossible.
+    checked. The exit code is 1 when something makes debugging impossible. What is as it should be is only counted,
+    unless --all is given; --json has it always.
 
     \b
     nullmodem kernel doctor
     nullmodem kernel doctor /boot/config-6.1.0-18-amd64
+    nullmodem kernel doctor 6.1 --all
     nullmodem kernel doctor arch/x86/boot/bzImage --json
     """
     config = _config_of(path)
@@ -170,7 +173,7 @@ def doctor(context: click.Context, *, path: str | None, as_json: bool) -> None:
     if as_json:
         _print_json(_diagnosis_record(config, diagnosis))
     else:
-        _print_diagnosis(config, diagnosis)
+        _print_diagnosis(config, diagnosis, everything=everything)
     if diagnosis.verdict is Verdict.FAIL:
         context.exit(1)
 
@@ -238,14 +241,22 @@ def _diagnosis_record(config: KernelConfig, diagnosis: Diagnosis) -> dict[str, o
     }
 
 
-def _print_diagnosis(config: KernelConfig, diagnosis: Diagnosis) -> None:
+def _print_diagnosis(config: KernelConfig, diagnosis: Diagnosis, *, everything: bool) -> None:
     out = Console()
-    out.print(config.origin, highlight=False, markup=False, soft_wrap=True)
+    shown = [finding for finding in diagnosis.findings if everything or finding.verdict is not Verdict.OK]
+    counts = {verdict: sum(finding.verdict is verdict for finding in diagnosis.findings) for verdict in Verdict}
+    summary = f"{counts[Verdict.OK]} fine, {counts[Verdict.WARN]} to think about, {counts[Verdict.FAIL]} in the way"
+    summary = f"[{_STYLES[diagnosis.verdict]}]{summary}[/]"
+    origin = escape(config.origin)
+    if not shown:
+        out.print(f"{origin}: {summary}", highlight=False, soft_wrap=True)
+        return
+    out.print(origin, highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("", no_wrap=True)
     table.add_column("SETTING", overflow="fold")
     table.add_column("WHY, AND WHAT TO DO")
-    worst_first = sorted(diagnosis.findings, key=lambda finding: list(_STYLES).index(finding.verdict))
+    worst_first = sorted(shown, key=lambda finding: list(_STYLES).index(finding.verdict))
     for finding in worst_first:
         style = _STYLES[finding.verdict]
         advice = [f"→ {finding.fix}"] if finding.fix else []
@@ -253,9 +264,7 @@ def _print_diagnosis(config: KernelConfig, diagnosis: Diagnosis) -> None:
         text = escape("\n".join([finding.why, *advice]))
         table.add_row(f"[{style}]{finding.verdict.value}[/]", f"{finding.option}={finding.value}", text)
     out.print(table, highlight=False)
-    counts = {verdict: sum(finding.verdict is verdict for finding in diagnosis.findings) for verdict in Verdict}
-    summary = f"{counts[Verdict.OK]} fine, {counts[Verdict.WARN]} to think about, {counts[Verdict.FAIL]} in the way"
-    out.print(f"[{_STYLES[diagnosis.verdict]}]{summary}[/]", highlight=False)
+    out.print(summary, highlight=False)
 
 
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:

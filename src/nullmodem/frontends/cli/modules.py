@@ -64,7 +64,7 @@ def load(*, name: str, parameters: tuple[str, ...], session: str | None, as_json
     if _is_path(name):
         with building(errors_console()) as progress:
             name = machine.build(Path(name).expanduser(), progress).name
-    _report(machine.load(name, parameters), "is loaded", "insmod", as_json=as_json)
+    _report(machine.load(name, parameters, say), "is loaded", "insmod", as_json=as_json)
 
 
 @click.command(short_help="Unload a module, and say if the target stops.")
@@ -80,7 +80,7 @@ def unload(*, name: str, force: bool, session: str | None, as_json: bool) -> Non
     \b
     nullmodem unload simple
     """
-    _report(remote(session).unload(name, force=force), "is unloaded", "rmmod", as_json=as_json)
+    _report(remote(session).unload(name, force=force, on_note=say), "is unloaded", "rmmod", as_json=as_json)
 
 
 @click.command(short_help="Rebuild a module, unload it, load it.")
@@ -98,7 +98,7 @@ def reload(*, name: str, session: str | None, as_json: bool) -> None:
     """
     machine = remote(session)
     with building(errors_console()) as progress:
-        done = machine.reload(name, progress)
+        done = machine.reload(name, progress, say)
     _report(done, "is reloaded", "it", as_json=as_json)
 
 

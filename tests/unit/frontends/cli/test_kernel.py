@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.kernel import kernel
+from nullmodem.kbuild.doctor_rules import RULES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,12 +81,23 @@ def test_show_of_an_unknown_kernel_names_the_known_ones() -> None:
 
 
 def test_doctor_lists_the_problems_first_and_exits_with_1(cache_directory: Path) -> None:
-    result = run("doctor", str(cache_directory))
-    assert result.exit_code == 1
-    words = [line.split()[0] for line in result.output.splitlines() if line.startswith(("ok ", "warn ", "fail "))]
-    assert words == sorted(words, key=["fail", "warn", "ok"].index)
-    assert set(words) == {"fail", "warn", "ok"}
-    assert "→ CONFIG_MODULES=y" in result.output
+    for options, shown in (([], {"fail", "warn"}), (["--all"], {"fail", "warn", "ok"})):
+        result = run("doctor", str(cache_directory), *options)
+        assert result.exit_code == 1
+        words = [line.split()[0] for line in result.output.splitlines() if line.startswith(("ok ", "warn ", "fail "))]
+        assert words == sorted(words, key=["fail", "warn", "ok"].index)
+        assert set(words) == shown
+        assert "→ CONFIG_MODULES=y" in result.output
+        assert " fine, " in result.output.splitlines()[-1]
+
+
+def test_doctor_of_a_kernel_with_nothing_wrong_is_one_line(tmp_path: Path) -> None:
+    values = {rule.options[0]: next(v for v in ("n", "y", "1") if rule.good(v)) for rule in RULES}
+    (tmp_path / "config").write_text("".join(f"CONFIG_{name}={value}\n" for name, value in values.items()))
+    (line,) = run("doctor", str(tmp_path / "config")).output.splitlines()
+    assert line.startswith(f"{tmp_path / 'config'} ")
+    assert line.endswith(" fine, 0 to think about, 0 in the way")
+    assert len(run("doctor", str(tmp_path / "config"), "--all").output.splitlines()) > len(values) / 2
 
 
 def test_doctor_as_json_has_option_value_reason_and_remedy(cache_directory: Path) -> None:
