@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import SymbolError
 from nullmodem.session.model import ResumeKind
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from nullmodem.symbols.lines import SourceLine
 
 
+MOST_TABLES: Final = 64
+"""Kept at most; the oldest goes first. Each build of a module that was looked at has one."""
+
+
 class SourceLines:
-    """Line tables, each read once for each copy of a module's file."""
+    """Line tables, each read once for each build of a module, however often that is loaded."""
 
     def __init__(self) -> None:
-        self._tables: dict[Path, LineTable | None] = {}
+        self._tables: dict[tuple[int, ...], LineTable | None] = {}
 
     def line_at(self, module: Module, address: int) -> SourceLine | None:
         """The line of the code at ``address``, or None where the module's file does not tell."""
@@ -55,11 +59,14 @@ class SourceLines:
         return replace(request, start=min(request.start, first), end=max(request.end, last))
 
     def _table_of(self, module: Module) -> LineTable | None:
-        if module.instance is None:
+        if module.instance is None or module.file is None:
             return None
-        if module.instance not in self._tables:
-            self._tables[module.instance] = _table(module.instance)
-        return self._tables[module.instance]
+        build = module.file.stamp
+        if build not in self._tables:
+            if len(self._tables) >= MOST_TABLES:
+                del self._tables[next(iter(self._tables))]
+            self._tables[build] = _table(module.instance)
+        return self._tables[build]
 
 
 def _section_of(module: Module, address: int) -> LoadedSection | None:

@@ -12,7 +12,7 @@ from nullmodem.kernel.hooks import ModuleState
 from nullmodem.kernel.load_map import LoadedSection
 from nullmodem.kernel.modules import LoadedModule
 from nullmodem.session.model import Module, Resume, ResumeKind
-from nullmodem.session.source_lines import SourceLines
+from nullmodem.session.source_lines import MOST_TABLES, SourceLines
 from nullmodem.symbols.lines import LineTable, Place
 from nullmodem.symbols.module_file import ModuleFile
 from support.fakekernel import HERE, build_module, run
@@ -103,3 +103,20 @@ def test_without_a_file_or_lines_or_a_function_nothing_grows(module: Module, fil
     assert step(module, BASE - 8) == (BASE - 8, BASE - 7)
     data = next(s for s in module.sections if s.section.name == ".bss")
     assert step(module, data.address) == (data.address, data.address + 1)
+
+
+def test_the_same_build_loaded_again_is_not_read_again(file: ModuleFile, tmp_path: Path) -> None:
+    lines = SourceLines()
+    section = file.section(".text")
+    assert section is not None
+    address = BASE + 0x1000 * section.index
+    found = lines.line_at(load(file), address)
+    assert found is not None
+    assert lines.line_at(replace(load(file), instance=tmp_path / "another" / "stepped.ko"), address) == found
+
+
+def test_tables_of_builds_that_come_and_go_do_not_pile_up(file: ModuleFile) -> None:
+    lines = SourceLines()
+    for number in range(MOST_TABLES + 5):
+        lines.line_at(replace(load(file), file=replace(file, stamp=(number,))), BASE)
+    assert len(lines._tables) == MOST_TABLES
