@@ -64,11 +64,15 @@ class MachineMemory(FakeMemory):
 
 @dataclass
 class Arrival:
-    """A processor comes to ``address`` with ``registers``: what it does there when nobody stops it is left out."""
+    """A processor comes to ``address`` with ``registers``: what it does there when nobody stops it is left out.
+
+    ``traps``: it stops there in any case, as one that has executed the instruction it was to step.
+    """
 
     address: int
     registers: dict[str, int] = field(default_factory=dict)
     cpu: int = 0
+    traps: bool = False
 
 
 class Story:
@@ -80,25 +84,37 @@ class Story:
     def __init__(self) -> None:
         self.to_come: list[Arrival] = []
         self.steps = 0
+        self.overtaking: Arrival | None = None  # what happens instead of the next step, which is reported later
+        self.cpu = 0  # which one stopped last, and is stepped
         self.meanwhile: Callable[[], None] = lambda: None
 
     def __call__(self, machine: Machine, stepping: bool) -> Stop | None:
         """Go on until a breakpoint is met."""
         self.meanwhile()
+        if stepping and self.overtaking is not None:
+            arrival, self.overtaking = self.overtaking, None
+            machine.cpus[arrival.cpu].registers["rip"] = arrival.address + 1
+            return self._stop(arrival.cpu)
         if stepping:
             self.steps += 1
-            machine.cpus[0].registers["rip"] += 1
-            return Stop()
+            machine.cpus[self.cpu].registers["rip"] += 1
+            return self._stop(self.cpu)
         while self.to_come:
             arrival = self.to_come.pop(0)
             registers = machine.cpus[arrival.cpu].registers
             registers.update(arrival.registers, rip=arrival.address)
+            if arrival.traps:
+                return self._stop(arrival.cpu)
             if arrival.address in machine.software:
                 registers["rip"] += 1
-                return Stop(cpu=arrival.cpu)
+                return self._stop(arrival.cpu)
             if arrival.address in machine.hardware:
-                return Stop(cpu=arrival.cpu)
+                return self._stop(arrival.cpu)
         return None
+
+    def _stop(self, cpu: int) -> Stop:
+        self.cpu = cpu
+        return Stop(cpu=cpu)
 
 
 class Gdb(Client):
@@ -161,6 +177,7 @@ class Rig:
         def stop() -> bytes:
             if self.fake.running:
                 self.machine.cpus[0].registers["rip"] = self.break_pc
+                self.story.cpu = 0
             return self.fake.stop()
 
         self.line.poke(stop)

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from nullmodem.api.leaving import stop_to_leave
 from nullmodem.api.taking import TakeOver
 from nullmodem.errors import NullmodemError, StateError, UsageError, WireTimeout
 from nullmodem.session.engine import Engine
@@ -94,9 +95,7 @@ class LiveSession:
             return
         try:
             if release and self.state not in (State.LOST, State.DISCONNECTED):
-                if self.is_running:
-                    self.interrupt()
-                    self.wait_for_stop(10.0)
+                stop_to_leave(self, lambda: self._call(lambda: self._session.runner.late_steps))
                 self._engine.call(self._session.release)
         finally:
             self._engine.stop()

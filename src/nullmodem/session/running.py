@@ -120,6 +120,11 @@ class Runner:
         self._journey = _Journey(ContinuePlan())
 
     @property
+    def late_steps(self) -> frozenset[int]:
+        """The threads whose steps were overtaken: each stops the kernel once more when it gets to run."""
+        return frozenset(self._stepping)
+
+    @property
     def plan_thread(self) -> int | None:
         """The thread that the plan under way is about."""
         return self._journey.plan.thread
