@@ -53,7 +53,7 @@ class Client:
                 assert isinstance(frame, Ack | Nack), frame
                 continue
             if not self._is_console(frame.payload):
-                self.socket.sendall(b"+")
+                self._acknowledge()
                 return frame.payload
 
     def ask(self, payload: bytes) -> bytes:
@@ -90,6 +90,9 @@ class Client:
         output = parse_stop_reply(payload)
         assert isinstance(output, ConsoleOutput)
         self.console += output.data
-        with contextlib.suppress(BrokenPipeError):  # it said its last word and hung up
-            self.socket.sendall(b"+")
+        self._acknowledge()
         return True
+
+    def _acknowledge(self) -> None:
+        with contextlib.suppress(BrokenPipeError):  # who hung up has said what is still to be read
+            self.socket.sendall(b"+")
