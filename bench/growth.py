@@ -178,7 +178,7 @@ def pad_vmlinux(original: Path, padded: Path, megabytes: int) -> None:
 
 # What a session does with a vmlinux when it begins, in a process of its own: seconds of the processor, MB at most.
 OPENING = """
-import resource, sys, time
+import re, sys, time
 from pathlib import Path
 from nullmodem.symbols.for_gdb import vmlinux_for_gdb
 from nullmodem.symbols.types import TypeInfo
@@ -187,8 +187,9 @@ vmlinux = Vmlinux.open(sys.argv[1])
 assert vmlinux.banner and vmlinux.symbol("do_init_module")
 TypeInfo.open(sys.argv[1]).offset("struct module", "list")
 vmlinux_for_gdb(vmlinux, Path(sys.argv[2]))
-usage = resource.getrusage(resource.RUSAGE_SELF)
-print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+# Not getrusage: to its maximum counts what the parent had in memory before this program was started.
+most = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+print(time.process_time(), int(most[1]) / 1024)
 """
 
 
