@@ -191,6 +191,9 @@ def test_every_command_works_on_a_session_that_was_attached(board: Board, cli: C
     assert process.stdout.readline().startswith("target remote ")
     status = cli.facts("status")
     assert (status["name"], status["target"]["state"]) == ("lab-board", "running")
+    terminal = re.search(r"^console  (/.*\.tty)$", cli.good("status"), re.MULTILINE)
+    assert terminal
+    assert Path(terminal[1]).is_char_device()
     assert "stopped (interrupt)" in cli.good("interrupt")
     assert "the target is stopped" in cli.bad("exec", "true", code=1)
     cli.good("continue")

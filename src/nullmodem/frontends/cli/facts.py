@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +51,14 @@ def _status_text(found: SessionStatus) -> str:
         f"{target_text(found.target)}"
         f"{known}"
         f"gdb      {', '.join(f'target remote {address}' for address in found.gdb)}\n"
+        f"{_terminal(found.console)}"
     )
+
+
+def _terminal(console: str) -> str:
+    """Where a terminal program finds the console, if it is offered as a terminal."""
+    terminal = Path(console).with_suffix(".tty")
+    return f"console  {terminal}\n" if terminal.is_symlink() else ""
 
 
 def _clock(started: float) -> str:
