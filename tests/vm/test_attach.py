@@ -171,6 +171,19 @@ def test_a_kernel_that_forbids_the_key_is_reported_with_its_own_reason(board: Bo
     assert board.sh("echo alive") == "alive\n"
 
 
+def test_a_machine_that_was_left_stopped_is_taken_over_and_runs_again(board: Board) -> None:
+    options = AttachOptions(parse_wire(board.line), board.kernel.vmlinux, ways=parse_ways(["shell"]))
+    left = attach("board", options, look_at_files(options), board.directory / "left")
+    left.interrupt()
+    left.live.close(release=False)  # as when the session is killed
+    left.close()
+    with board.attached() as machine:
+        assert machine.live.state is State.RUNNING
+        assert machine.interrupt().reason is StopReason.INTERRUPT
+        machine.continue_target()
+    assert board.sh("echo alive") == "alive\n"
+
+
 def test_another_kernels_vmlinux_is_refused_and_the_machine_runs_on(board: Board) -> None:
     other = ensure_kernel("6.12" if board.kernel.name == "6.1" else "6.1")
     options = AttachOptions(wire=parse_wire(board.line), vmlinux=other.vmlinux, ways=parse_ways(["shell"]))
