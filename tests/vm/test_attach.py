@@ -74,7 +74,9 @@ def boot_board(stack: contextlib.ExitStack, kernel: str, line: str, *, shared: b
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nm-")))
     built = ensure_kernel(kernel)
     chardev = line.format(directory)
-    target = QemuTarget.launch(QemuSpec(built.image, line=chardev, shared=shared), directory / "board")
+    monitor = ("-qmp", f"unix:{directory}/qmp,server=on,wait=off")
+    spec = QemuSpec(built.image, line=chardev, shared=shared, qemu_args=monitor)
+    target = QemuTarget.launch(spec, directory / "board")
     stack.callback(target.close)
     return Board(target, built, at or f"unix:{directory}/line", directory)
 
@@ -179,6 +181,13 @@ def test_a_machine_that_was_left_stopped_is_taken_over_and_runs_again(board: Boa
     left.close()
     with board.attached() as machine:
         assert machine.live.state is State.RUNNING
+        assert machine.interrupt().reason is StopReason.INTERRUPT
+        machine.continue_target()
+    assert board.sh("echo alive") == "alive\n"
+
+
+def test_the_monitor_of_a_running_qemu_sends_the_break(board: Board) -> None:
+    with board.attached(ways=(f"qmp:{board.directory}/qmp,kgdb",)) as machine:
         assert machine.interrupt().reason is StopReason.INTERRUPT
         machine.continue_target()
     assert board.sh("echo alive") == "alive\n"

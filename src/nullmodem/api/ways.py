@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import TargetError, UsageError
-from nullmodem.targets.break_in import BreakInWays, ByMonitor, OverSsh, ShellOnConsole, SysrqKey
+from nullmodem.targets.break_in import BreakInWays, OverSsh, ShellOnConsole, SysrqKey
 from nullmodem.targets.qmp import Monitor
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def make_ways(
             case "ssh":
                 ways.append(OverSsh(name.place, told))
             case "qmp":
-                ways.append(ByMonitor(MonitorKey(name.place, _type_g(console), told)))
+                ways.append(SysrqKey(MonitorKey(name.place, _type_g(console), told), "the key, by QEMU's monitor"))
             case _:
                 ways.append(NoConsole(name.kind))
     return BreakInWays(ways, console)

@@ -52,11 +52,10 @@ class Way(Protocol):
 
 
 class SysrqKey:
-    """BREAK and then g on the console's line. ``press`` sends both."""
+    """The key, which ``press`` presses: by BREAK and g on the console's line, or otherwise, as ``name`` says."""
 
-    name = "BREAK and g on the line"
-
-    def __init__(self, press: Callable[[], None]) -> None:
+    def __init__(self, press: Callable[[], None], name: str = "BREAK and g on the line") -> None:
+        self.name = name
         self._press = press
 
     def attempt(self, stopped: Stopped) -> str:
@@ -133,19 +132,6 @@ class OverSsh:
                 reason = said[0].splitlines()[-1] if said and said[0] else f"exit status {process.returncode}"
                 return f"ssh: {reason}" if process.returncode else "no effect"
         return f"no effect within {SSH_PATIENCE:g} s"
-
-
-class ByMonitor:
-    """A BREAK that QEMU makes, and then g. ``press`` sends both."""
-
-    name = "BREAK by QEMU's monitor, and g"
-
-    def __init__(self, press: Callable[[], None]) -> None:
-        self._press = press
-
-    def attempt(self, stopped: Stopped) -> str:
-        self._press()
-        return "" if stopped(PATIENCE) else "no effect"
 
 
 class BreakInWays:

@@ -44,7 +44,7 @@ KNOCK_SECONDS: Final = 1.0
 REBOOT_SECONDS: Final = 5.0
 REBOOT_TEXT: Final = 8192
 
-_TYPED_NOTHING: Final = b"\x7f"  # erases the one character that a challenge has typed
+_ERASE: Final = b"\x7f"  # erases the one character that a challenge has typed
 _KILL_LINE: Final = b"\x15"  # Ctrl-U
 _STRAY: Final = 8  # bytes of noise that may follow a stop
 _TOKEN: Final = re.compile(rb"[+-]|\$[^#]*#..", re.DOTALL)
@@ -318,7 +318,7 @@ class Splitter:
 
     def _dismiss(self) -> None:
         """What was challenged is text. What the challenges have typed is erased."""
-        self._line += _TYPED_NOTHING * self._challenges
+        self._line += _ERASE * self._challenges
         mark, self._challenges, self._mark = self._mark, 0, 0
         self._tail, self._cleared = b"", True
         self._release(mark)
