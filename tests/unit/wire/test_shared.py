@@ -154,7 +154,6 @@ def test_a_debuggers_last_word_is_not_lost_when_it_closes(pair: tuple[SharedLine
 
 
 def test_it_leaves_no_thread() -> None:
-    before = threading.active_count()
     near, far = socket.socketpair()
     line = SharedLine(SocketStream(near))
     line.close()
@@ -162,7 +161,7 @@ def test_it_leaves_no_thread() -> None:
     for end in (far, line.console):
         end.close()
     line.protocol.close()
-    assert threading.active_count() == before
+    assert [thread.name for thread in threading.enumerate() if thread.name == "nullmodem-line"] == []
 
 
 def test_a_line_that_is_console_alone_has_no_packets() -> None:
