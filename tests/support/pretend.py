@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nullmodem.api.commands import RunningCommand
-from nullmodem.api.live import Status
+from nullmodem.api.status import Status
 from nullmodem.errors import LeaseError, StateError, UsageError
 from nullmodem.kbuild import BuiltModule, Progress, Stage
 from nullmodem.kernel.hooks import ModuleState

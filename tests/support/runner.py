@@ -33,6 +33,7 @@ PATIENCE = Patience(answer=2.0)
 SAFE: dict[type, Callable[[Request], bool]] = {
     requests.HaltReason: lambda _: True,
     requests.ReadRegisters: lambda _: True,
+    requests.ReadRegister: lambda r: r.number <= 0x17,
     requests.WriteRegister: lambda r: len(r.data) == (8 if r.number <= 16 else 4),
     requests.ReadMemory: lambda r: 0 < r.length <= 511 and r.address + r.length <= ADDRESS_SPACE,
     requests.WriteMemory: lambda r: len(r.encode()) < 1024 and bool(r.data),
@@ -132,10 +133,13 @@ def stub_on(machine: Machine, execution: Execution | None = None) -> Iterator[tu
 
 @dataclass
 class NotingOwner:
-    """`running.Owner` that keeps what it is told. ``go_on`` is what it answers to hooks."""
+    """`running.Owner` that keeps what it is told. ``go_on`` is what it answers to hooks, ``passes`` are breakpoints
+    it does not want to see."""
 
     seen: list[tuple[StopReason, int]] = field(default_factory=list)
     hooks: list[int] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
+    passes: set[int] = field(default_factory=set)
     go_on: bool = True
     interrupt: bool = False
     unexplained: Callable[[int], None] | None = None
@@ -144,6 +148,10 @@ class NotingOwner:
     def on_hook(self, hook: Hook) -> bool:
         self.hooks.append(hook.address)
         return self.go_on
+
+    def on_breakpoint(self, pc: int) -> bool:
+        self.asked.append(pc)
+        return pc not in self.passes
 
     def on_visible(self, reason: StopReason, signal: int) -> None:
         self.interrupt = False

@@ -88,6 +88,45 @@ def test_a_conditional_breakpoint_stops_where_its_condition_holds(lines: Bench, 
     assert lines.sh("cat /sys/module/lines/parameters/work") == "15\n"
 
 
+def test_a_false_condition_costs_little_and_gdb_hears_nothing_of_it(loaded: Bench, gdb: Gdb) -> None:
+    """A plain gdb is shown every hit: some 900 bytes each."""
+    gdb("break lines_work if amount > 1000")
+    writer = loaded.start(gdb, work(1))
+    assert writer.wait(60, stops=False).result is not None  # everything is set for the first time
+    stops, before = loaded.machine.live.stop, loaded.machine.live.cost
+    loaded.sh(work(2, 3, 4, 5))
+    cost = loaded.machine.live.cost - before
+    print(f"four false hits: {cost}")
+    assert loaded.machine.live.stop == stops
+    assert cost.bytes_out + cost.bytes_in <= 4 * 290
+    said, writer = loaded.hit(gdb, work(6, 1001))
+    assert "lines_work (amount=1001)" in said
+    assert gdb("print amount * 2").endswith("2002")
+    loaded.finish(gdb, writer)
+
+
+@pytest.mark.parametrize("style", ["agent", "gdb"])
+def test_a_dprintf_prints_and_does_not_stop(loaded: Bench, gdb: Gdb, style: str) -> None:
+    gdb(f"set dprintf-style {style}")
+    gdb('dprintf lines_work,"works on %d\\n", amount')
+    writer = loaded.start(gdb, work(7, -8))
+    assert writer.wait(60, stops=False).result is not None
+    said = loaded.interrupt(gdb)
+    assert "works on 7" in said
+    assert "works on -8" in said
+
+
+def test_a_dprintf_may_have_a_condition(loaded: Bench, gdb: Gdb) -> None:
+    gdb("set dprintf-style agent")
+    gdb('dprintf lines_work,"works on %d\\n", amount')
+    gdb("condition 1 amount < 0")
+    writer = loaded.start(gdb, work(7, -8))
+    assert writer.wait(60, stops=False).result is not None
+    said = loaded.interrupt(gdb)
+    assert "works on 7" not in said
+    assert "works on -8" in said
+
+
 def test_a_temporary_breakpoint_stops_once(lines: Bench, gdb: Gdb) -> None:
     assert "Temporary breakpoint 1 (lines_work) pending" in gdb("tbreak lines_work")
     said, insmod = lines.load(gdb, "lines")

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from nullmodem.wire.streams import ByteStream
 
 TAKE_OVER_SECONDS = 60.0
-AHEAD = 128
-"""Bytes a cache miss reads at least: a socket has no baud rate, and what is read for nothing costs little."""
+AHEAD = 32
+"""Bytes a cache miss reads at least while somebody looks around: a socket has no baud rate to choose it by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from nullmodem.api.records import Address
 
 if TYPE_CHECKING:
-    from nullmodem.api.live import LiveSession, Status
+    from nullmodem.api.live import LiveSession
+    from nullmodem.api.status import Status
     from nullmodem.session.model import Module, Stop
 
 

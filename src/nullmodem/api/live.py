@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from nullmodem.api.leaving import stop_to_leave
+from nullmodem.api.status import Status, status_of
 from nullmodem.api.taking import TakeOver
 from nullmodem.errors import NullmodemError, StateError, UsageError, WireTimeout
 from nullmodem.session.engine import Engine
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from nullmodem.api.taking import BreakIn
     from nullmodem.session.breakpoints import Breakpoint
-    from nullmodem.session.cache import CacheStatistics
+    from nullmodem.session.conditions import Terms
     from nullmodem.session.events import EventBus, Subscription
     from nullmodem.session.model import Resumption
     from nullmodem.session.session import Session
@@ -30,24 +30,6 @@ if TYPE_CHECKING:
     from nullmodem.wire.meter import WireCost
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What a session is doing. ``wire`` and ``cache`` count since it began; ``said`` is what it had to say last, and
-    when (seconds since 1970)."""
-
-    state: State
-    stop: Stop | None
-    where: str
-    clients: tuple[Client, ...]
-    modules: int
-    processors: int
-    slide: int
-    vmlinux: str
-    wire: WireCost
-    cache: CacheStatistics
-    said: tuple[tuple[int, str], ...]
 
 
 class LiveSession:
@@ -167,24 +149,7 @@ class LiveSession:
         return self._session.stub.meter.cost
 
     def status(self) -> Status:
-        return self._call(self._status)
-
-    def _status(self) -> Status:
-        session = self._session
-        stop = session.stop
-        return Status(
-            state=session.state,
-            stop=stop,
-            where=session.world.describe(stop.pc) if stop is not None and session.still else "",
-            clients=session.clients.all,
-            modules=len(session.world.modules.all),
-            processors=session.world.threads.processors,
-            slide=session.world.kernel.slide,
-            vmlinux=self.vmlinux,
-            wire=session.stub.meter.cost,
-            cache=session.target.cache_statistics,
-            said=session.bus.said,
-        )
+        return self._call(lambda: status_of(self._session))
 
     def look_into(self, function: Callable[[Session], T]) -> T:
         """Have ``function`` look at the session, in the thread that owns it."""
@@ -346,13 +311,25 @@ class LiveSession:
         """Of the thread that stopped, or of another one of `threads`."""
         return self._call(lambda: self._stopped("read registers").world.threads.registers(thread))
 
+    def register(self, name: str, thread: int | None = None) -> int:
+        """One register, read from the target by itself where that is cheaper."""
+        return self._call(lambda: self._stopped("read registers").world.threads.register(name, thread))
+
+    def shown_registers(self, *, frame: bool = True) -> dict[str, int]:
+        """Registers of the thread that stopped that are known by now; always the program counter, and the stack pointer
+        too if a ``frame`` is to be told from another."""
+        return self._call(lambda: self._stopped("read registers").target.shown(frame=frame))
+
     def set_registers(self, client: str, values: dict[str, int]) -> None:
         """Change registers of the thread that stopped. Raises LocalProtocolError for those the stub cannot change."""
         self._call(lambda: self._held(client, "write registers").target.set_registers(values))
 
-    def insert(self, client: str, breakpoint_: Breakpoint) -> None:
-        """Raises BreakpointRefused with the reason; StateError while the target runs."""
-        self._call(lambda: self._session.insert(client, breakpoint_))
+    def insert(self, client: str, breakpoint_: Breakpoint, terms: Terms | None = None) -> None:
+        """Set a breakpoint, or set it anew with other ``terms``: when it counts, and what it prints.
+
+        Raises BreakpointRefused with the reason; StateError while the target runs.
+        """
+        self._call(lambda: self._session.insert(client, breakpoint_, terms))
 
     def remove(self, client: str, breakpoint_: Breakpoint) -> None:
         """Removing what is not there is no error."""
@@ -360,7 +337,12 @@ class LiveSession:
 
     def threads(self, *, names: bool = True, every_task: bool = False) -> tuple[Thread, ...]:
         """The processors, the one that stopped first; with ``every_task`` the sleeping tasks too."""
-        return self._call(lambda: self._stopped("list threads").world.threads.list(names=names, every_task=every_task))
+        return self._call(lambda: self._threads(names=names, every_task=every_task))
+
+    def _threads(self, *, names: bool, every_task: bool) -> tuple[Thread, ...]:
+        session = self._stopped("list threads")
+        session.planner.looked_around()
+        return session.world.threads.list(names=names, every_task=every_task)
 
     def thread_exists(self, thread: int) -> bool:
         return self._call(lambda: self._stopped("ask for a thread").world.threads.exists(thread))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nullmodem.api.facts import LoadMapFacts, ModuleFacts, TargetFacts
-    from nullmodem.api.live import Status
+    from nullmodem.api.status import Status
     from nullmodem.session.model import Module
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from nullmodem.api.boot import open_files, take_over
 from nullmodem.bench.copies import copy_module, copy_name
 from nullmodem.errors import SessionError
-from nullmodem.frontends.gdb.launch import find_gdb, index_cache
+from nullmodem.frontends.gdb.launch import SETTINGS, find_gdb, index_cache
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.kbuild import cache_root
 from nullmodem.symbols.module_file import ModuleFile
@@ -328,7 +328,7 @@ class Session(Side):
 
     def another_gdb(self) -> Gdb:
         """One more gdb on the target, connected."""
-        gdb = self._open_gdb(self.machine.live.vmlinux)
+        gdb = self._open_gdb(*SETTINGS, self.machine.live.vmlinux)
         require("Remote debugging using", gdb(f"target remote {self.server.address}"))
         return gdb
 

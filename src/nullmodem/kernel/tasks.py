@@ -76,6 +76,13 @@ class TaskReader:
         raw = memory.read(array.address + self._slide, (max(cpus) + 1) * 8)
         return {cpu: int.from_bytes(raw[cpu * 8 : cpu * 8 + 8], "little") for cpu in cpus}
 
+    def per_cpu_offset(self, memory: Memory, cpu: int) -> int:
+        """The same for one of them."""
+        array = self._vmlinux.symbol("__per_cpu_offset")
+        if array is None:
+            return 0
+        return int.from_bytes(memory.read(array.address + self._slide + cpu * 8, 8), "little")
+
     def current(self, memory: Memory) -> dict[int, Task]:
         """The task on each online CPU, the idle ones (pid 0) included."""
         running = {}
@@ -165,21 +172,24 @@ class TaskReader:
             raise KernelDataError(msg)
         return memory.read(address + self._types.offset(_TASK, member), self._types.member_size(_TASK, member))
 
-    def _current_variable(self) -> int:
-        """Per-cpu address of the pointer to the running task: a variable of its own, or a member of pcpu_hot.
-
-        Per-cpu data linked at 0 stays there; linked with the rest of the kernel, it moves with it.
-        """
+    def per_cpu_variable(self, name: str) -> int | None:
+        """Per-cpu address of a variable. Per-cpu data linked at 0 stays there; linked with the rest of the kernel, it
+        moves with it."""
         per_cpu = self._vmlinux.per_cpu
         moved = self._slide if per_cpu is None or per_cpu.start else 0
-        symbol = self._vmlinux.symbol("current_task")
-        if symbol is not None:
-            return symbol.address + moved
-        hot = self._vmlinux.symbol("pcpu_hot")
+        symbol = self._vmlinux.symbol(name)
+        return symbol.address + moved if symbol is not None else None
+
+    def _current_variable(self) -> int:
+        """Per-cpu address of the pointer to the running task: a variable of its own, or a member of pcpu_hot."""
+        current = self.per_cpu_variable("current_task")
+        if current is not None:
+            return current
+        hot = self.per_cpu_variable("pcpu_hot")
         if hot is None or not self._types.has("struct pcpu_hot", "current_task"):
             msg = f"{self._vmlinux.path} has neither current_task nor pcpu_hot"
             raise KernelDataError(msg)
-        return hot.address + moved + self._types.offset("struct pcpu_hot", "current_task")
+        return hot + self._types.offset("struct pcpu_hot", "current_task")
 
 
 def _task(record: Record) -> Task:

@@ -9,21 +9,26 @@ from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import KernelDataError, MemoryFault, SymbolError
 from nullmodem.kernel.program import MappedModule
-from nullmodem.kernel.unwind import break_in_caller, interrupted_frames
+from nullmodem.kernel.unwind import InterruptedFrame, break_in_caller, interrupted_frames
 from nullmodem.session.model import StopReason
+from nullmodem.session.threads import is_idle
+from nullmodem.stub.arch import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nullmodem.kernel.unwind import InterruptedFrame
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.session.world import World
+    from nullmodem.stub.arch import Arch
 
 
 LATE_SECONDS: Final = 30.0
 """Seconds of the target's running time after which a break-in that has not arrived never will: the BREAK or the key
 behind it was lost. Taken for lost too early it is shown as a stop that nobody asked for; waited for too long, it
 swallows another's."""
+
+STACK_AHEAD = 256
+"""Bytes of stack read at once when all of it is followed."""
 
 
 class BreakIns:
@@ -96,13 +101,26 @@ class BreakIns:
         return StopReason.INTERRUPT if show_interrupted(world, target, say) or ours else StopReason.TRAP
 
 
-def called_by_module(world: World, target: StoppedTarget) -> bool:
+def called_by_module(world: World, target: StoppedTarget, arch: Arch) -> bool:
     """Whether a module called for the stop: a breakpoint compiled into it, and nobody's break-in."""
     try:
-        caller = break_in_caller(world.program, target.own.as_dict())
-    except KernelDataError:
+        caller = _return_address(world, target, arch) or break_in_caller(world.program, target.own.as_dict())
+    except (KernelDataError, MemoryFault):
         return False
     return caller is not None and world.modules.containing(caller) is not None
+
+
+def _return_address(world: World, target: StoppedTarget, arch: Arch) -> int | None:
+    """What is on top of the stack, if the function has put nothing there up to its trap: two small reads where
+    following the stack would take many. None otherwise."""
+    pc = target.own_pc
+    at, trap = world.kernel.function_at(pc).start, pc - len(arch.trap)
+    while at < trap:
+        here = arch.instructions.decode(target.code_at(at, trap - at), at)
+        if here is None or (here.stack != 0 and here.kind is not Kind.CALL):
+            return None
+        at += here.length
+    return int.from_bytes(target.read(target.own_sp, arch.word), "little") if at == trap else None
 
 
 def show_interrupted(world: World, target: StoppedTarget, say: Callable[[str], None]) -> bool:
@@ -111,27 +129,42 @@ def show_interrupted(world: World, target: StoppedTarget, say: Callable[[str], N
     gdb cannot unwind from there: the kernel's entry code has no call frame information. drgn does it with ORC. False
     when nothing was interrupted, or it cannot be told.
     """
-    own = target.own
-    if not world.kernel.in_break_function(own.pc):
+    if not world.kernel.in_break_function(target.own_pc):
         return False
     try:
-        world.program.set_modules(
-            MappedModule(module.loaded, module.instance, module.sections)
-            for module in world.modules.all
-            if module.instance is not None
-        )
-        frames = interrupted_frames(world.program, own.as_dict())
+        found = _from_interrupt(world, target) or _from_stack(world, target)
     except (KernelDataError, MemoryFault, SymbolError) as error:
         say(f"where the break-in met the processor cannot be told: {error}")
         return False
-    if not frames:
+    if found is None:
         return False
-    found = _meant(world, frames)
     if found.user:
         say("the processor was running user code; what is shown is the kernel's own path into the debugger")
     else:
-        target.show_interrupted(own.replace(found.registers))
+        target.show_interrupted(target.with_registers(found.registers))
     return True
+
+
+def _from_interrupt(world: World, target: StoppedTarget) -> InterruptedFrame | None:
+    """What the kernel itself notes of the interrupt it is in, where that is the whole answer: an idle processor was
+    interrupted in no module, however many interrupts lie one on the other."""
+    cpu = world.threads.current_processor()
+    if cpu is None:
+        return None
+    registers = world.irq_regs.read(target, cpu, target.own_sp, innermost=is_idle(target.thread))
+    return None if registers is None else InterruptedFrame(registers, world.irq_regs.is_user(registers))
+
+
+def _from_stack(world: World, target: StoppedTarget) -> InterruptedFrame | None:
+    """What lies under the debugger's entry path on the stack."""
+    world.program.set_modules(
+        MappedModule(module.loaded, module.instance, module.sections)
+        for module in world.modules.all
+        if module.instance is not None
+    )
+    with target.reading_ahead(STACK_AHEAD):
+        frames = interrupted_frames(world.program, target.own.as_dict())
+    return _meant(world, frames) if frames else None
 
 
 def _meant(world: World, frames: tuple[InterruptedFrame, ...]) -> InterruptedFrame:

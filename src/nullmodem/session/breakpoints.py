@@ -18,11 +18,13 @@ from nullmodem.errors import BreakpointRefused, StubError
 from nullmodem.rsp.requests import BreakpointKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Set
 
 EPERM, ENOENT, EEXIST = 1, 2, 17
 E2BIG = 7
 """kgdb has 1000 slots and reuses one only for the same address (KGDB_MAX_BREAKPOINTS, dbg_set_sw_break)."""
+MOST_KEPT = 8
+"""Breakpoints that stay in the stub although nobody wants them now."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,11 +78,20 @@ class BreakpointTable:
 
     def owners(self, address: int) -> frozenset[str]:
         """Who wants an execution breakpoint, of either kind, at ``address``."""
-        found: set[str] = set()
-        for breakpoint_, owners in self._owners.items():
-            if breakpoint_.address == address and breakpoint_.kind in _EXECUTION:
-                found |= owners
-        return frozenset(found)
+        return frozenset(owner for owner, _breakpoint in self.owned(address))
+
+    def owned(self, address: int) -> frozenset[tuple[str, Breakpoint]]:
+        """The same, with the breakpoints."""
+        return frozenset(
+            (owner, breakpoint_)
+            for breakpoint_, owners in self._owners.items()
+            if breakpoint_.address == address and breakpoint_.kind in _EXECUTION
+            for owner in owners
+        )
+
+    def is_wanted_by(self, owner: str, breakpoint_: Breakpoint) -> bool:
+        """Whether the owner wants just this one."""
+        return owner in self._owners.get(breakpoint_, ())
 
     def software_at(self, address: int) -> bool:
         """Whether the stub has a software breakpoint at ``address``."""
@@ -138,11 +149,18 @@ class BreakpointTable:
                 self._remove(breakpoint_)
 
     def synchronise(
-        self, *, extra: Iterable[Breakpoint] = (), without: Iterable[int] = (), watching: bool = True
+        self,
+        *,
+        extra: Iterable[Breakpoint] = (),
+        without: Iterable[int] = (),
+        watching: bool = True,
+        keeping: bool = False,
+        dropping: Set[int] = frozenset(),
     ) -> None:
         """Make the stub's set the wanted one, plus ``extra``, minus execution breakpoints at the addresses ``without``.
 
-        Without ``watching``, minus every watchpoint too.
+        Without ``watching``, minus every watchpoint too. ``keeping``: a few software breakpoints that are not wanted
+        any more may stay, because they may be wanted again soon; but not those at the addresses ``dropping``.
 
         Raises:
             StubError: the stub refuses one that it had accepted before.
@@ -153,8 +171,12 @@ class BreakpointTable:
             for b in (*self._owners, *self._standing, *extra)
             if (b.address not in lifted if b.kind in _EXECUTION else watching)
         }
-        for breakpoint_ in sorted(self._armed - target):
-            self._remove(breakpoint_)
+        unwanted = self._armed - target
+        in_the_way = lifted | dropping
+        for breakpoint_ in sorted(unwanted):
+            kept = keeping and breakpoint_.is_software and len(unwanted) <= MOST_KEPT
+            if not kept or breakpoint_.address in in_the_way:
+                self._remove(breakpoint_)
         for breakpoint_ in sorted(target - self._armed):
             self._insert(breakpoint_)
 

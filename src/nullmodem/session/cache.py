@@ -7,6 +7,7 @@ failed are remembered too: gdb asks for the same unmapped address up to nine tim
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 ADDRESS_LIMIT = 1 << 64
 PAGE = 4096
-LINE = 64
-"""Bytes in a line. A divisor of every page size, so a line is readable as a whole or not at all; and what gdb's own
-cache asks for (dcache.c LINE_SIZE)."""
+LINE = 8
+"""Bytes in a line. A divisor of every page size, so a line is readable as a whole or not at all; small, because each
+byte that is read for nothing costs two characters on the wire."""
 LONGEST = 1 << 24
 """Bytes one read may ask for: two hours at 115200 baud, and a bound for whoever mistakes an address for a length."""
 
@@ -35,20 +36,24 @@ class CacheStatistics:
 
 
 class StopCache:
-    """Memory of one stop, in lines of 64 bytes.
+    """Memory of one stop, in lines.
 
     Args:
         fetch: reads ``(address, length)`` from the target in one packet; raises MemoryFault.
         limit: most bytes one fetch may ask for, at least a line.
-        ahead: bytes a miss reads at least, from the start of its line on and never across a page. Worth more on a
-            fast wire with slow turn-around; on a slow one what is read for nothing costs two characters a byte.
+        ahead: see `read_ahead`.
+
+    A reader that goes on where the last read ended is given more each time.
     """
 
     def __init__(self, fetch: Callable[[int, int], bytes], *, limit: int, ahead: int = LINE) -> None:
         self._fetch = fetch
         self._limit = limit
         self._run = limit // LINE
-        self._ahead = min(max(1, ahead // LINE), self._run)
+        self._usual = self._least = max(1, ahead // LINE)
+        self._ahead = self._least
+        self._end = 0
+        self._streak = 0
         self._lines: dict[int, bytes] = {}
         self._faults: set[int] = set()
         self._pieces: dict[int, bytes] = {}
@@ -58,8 +63,23 @@ class StopCache:
     def statistics(self) -> CacheStatistics:
         return CacheStatistics(self._hits, self._misses, self._served, self._fetched)
 
+    def read_ahead(self, length: int) -> None:
+        """Have a miss read so many bytes at least, from the start of its line on and never across a page, until the
+        cache is cleared. Worth more on a fast wire with slow turn-around; on a slow one what is read for nothing costs
+        two characters a byte."""
+        self._least = max(1, length // LINE)
+
+    @contextlib.contextmanager
+    def reading_ahead(self, length: int) -> Iterator[None]:
+        """Have each miss read so many bytes meanwhile: much will be wanted of what lies near."""
+        before, self._least = self._least, max(self._least, length // LINE)
+        yield
+        self._least = before
+
     def clear(self) -> None:
         """Forget everything: the target runs."""
+        self._end = self._streak = 0
+        self._least = self._usual
         self._lines.clear()
         self._faults.clear()
         self._pieces.clear()
@@ -89,11 +109,19 @@ class StopCache:
             exact = self._read_exactly(bases, address, length)
             if exact is not None:
                 return exact
+        self._look_ahead(bases, length)
         self._fill(bases)
         found = self._known(bases, address, length)
         if found is None:
             raise MemoryFault(address, length)
         return found
+
+    def _look_ahead(self, bases: range, length: int) -> None:
+        """How much to read: who takes one small piece behind the other will want the next ones."""
+        follows = bases.start <= self._end <= bases.stop and self._end not in self._lines
+        self._streak = self._streak + 1 if follows else 0
+        more = max(self._least, -(-length // LINE)) * 4 ** (self._streak - 1) if self._streak > 1 else self._least
+        self._ahead = min(more, self._run)
 
     def _known(self, bases: range, address: int, length: int) -> bytes | None:
         if all(base in self._lines for base in bases):
@@ -154,6 +182,7 @@ class StopCache:
 
     def _store(self, first: int, data: bytes) -> None:
         self._fetched += len(data)
+        self._end = first + len(data)
         for offset in range(0, len(data), LINE):
             self._lines[first + offset] = data[offset : offset + LINE]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nullmodem.kernel.memory import Memory
-    from nullmodem.stub.arch import Arch, Registers
+    from nullmodem.stub.arch import Arch, RegisterValues
 
 WINDOW = 64
 """Bytes of the function looked at: one line of the stop cache."""
@@ -48,7 +48,7 @@ class Hook:
     code: bytes
     twin: int | None = None
 
-    def passing(self, arch: Arch, registers: Registers) -> dict[str, int] | None:
+    def passing(self, arch: Arch, registers: RegisterValues) -> dict[str, int] | None:
         """Registers that take the processor past the hook; None when it must be stepped."""
         if self.twin is not None:
             return {arch.pc: self.twin}

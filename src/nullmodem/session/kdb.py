@@ -22,7 +22,7 @@ def take_up(
     Raises KernelDataError, MemoryFault, StubError.
     """
     target.begin(thread)
-    if table.software_at(target.own.pc - behind_breakpoint):
+    if table.software_at(target.own_pc - behind_breakpoint):
         table.rearm()
     else:
         table.stub_forgot()

@@ -73,6 +73,10 @@ class Stop:
     module: str = ""
     note: str = ""
 
+    def is_fault_at(self, pc: int) -> bool:
+        """Whether the target stopped for a fault, and that at ``pc``."""
+        return self.reason is StopReason.FAULT and self.pc == pc
+
 
 @dataclass(frozen=True, slots=True)
 class Thread:
@@ -215,10 +219,18 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Printed:
+    """Event: text that a client's breakpoint printed, for that client alone."""
+
+    client: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """Event: the wire or the machine is gone; nothing works any more."""
 
     reason: str
 
 
-Event = Stopped | Resumed | ModulesChanged | Said | Lost
+Event = Stopped | Resumed | ModulesChanged | Said | Printed | Lost

@@ -94,6 +94,11 @@ class ModuleTable:
         self.generation += 1
         return module
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether a module has appeared and not become live."""
+        return any(module.loaded.state is ModuleState.COMING for module in self._modules.values())
+
     def event(self, state: ModuleState | None, address: int) -> None:
         """What ``module_event`` was told. Of COMING nothing is made: the sections are not known before `appeared`."""
         if state is ModuleState.LIVE:

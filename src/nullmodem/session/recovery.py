@@ -53,7 +53,7 @@ def stand_back(session: Session, armed: Iterable[Breakpoint]) -> int | None:
     Raises MemoryFault when the kernel's own variables cannot be read.
     """
     arch, target = session.stub.arch, session.target
-    pc = target.own.pc
+    pc = target.own_pc
     address = pc - arch.pc_after_breakpoint
     here = [b for b in armed if b.address == address and b.is_software]
     by_register = any(b.address == pc and not b.is_software for b in armed)

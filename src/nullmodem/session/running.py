@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
-from nullmodem.errors import MemoryFault
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.model import StopReason
 from nullmodem.session.stepping import (
-    MAX_INSTRUCTION,
-    STACK_WINDOW,
     Assign,
     ContinuePlan,
     Done,
     Plan,
+    RangePlan,
     Run,
     SingleStep,
 )
+from nullmodem.session.steps import Steps
+from nullmodem.session.stopped import RegistersAtNeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from nullmodem.rsp.replies import StopReply
     from nullmodem.session.hooks import Hook
     from nullmodem.session.stopped import StoppedTarget
-    from nullmodem.stub.arch import Registers
     from nullmodem.stub.client import KgdbStub
 
 SIGINT, SIGTRAP = 2, 5
@@ -60,6 +59,9 @@ class Owner(Protocol):
     def on_hook(self, hook: Hook) -> bool:
         """A hook was reached. True to go on, False when the session keeps the target stopped."""
 
+    def on_breakpoint(self, pc: int) -> bool:
+        """A breakpoint of clients was reached. True to show it, False to go on past it."""
+
     def on_visible(self, reason: StopReason, signal: int) -> None:
         """The plan ended, or a client's breakpoint was hit."""
 
@@ -75,9 +77,11 @@ class Owner(Protocol):
 
 @dataclass(slots=True)
 class _Journey:
-    """A plan under way. ``outstanding`` is the move the target was last set on and has not ended."""
+    """A plan under way. ``outstanding`` is the move the target was last set on and has not ended. ``passing``: it is a
+    part of a client's way through a source line."""
 
     plan: Plan
+    passing: bool = False
     outstanding: Run | SingleStep | None = None
 
 
@@ -94,9 +98,7 @@ class Runner:
         self._table = table
         self._owner = owner
         self._journey = _Journey(ContinuePlan())
-        # Threads that were set to step and have not reported it, with their registers before: where they are to leave,
-        # breakpoints stay out until then, whatever plan is followed meanwhile, or they would be hit a second time.
-        self._stepping: dict[int, Registers] = {}
+        self._steps = Steps(stub.arch, target)
         self._passed: int | None = None
         self.hooks: dict[int, Hook] = {}
         self.interrupted: Callable[[], bool] = lambda: False
@@ -104,15 +106,18 @@ class Runner:
 
     # -- going ---------------------------------------------------------------------------------------------------
 
-    def start(self, plan: Plan) -> None:
-        """Set out on ``plan`` from where the target stands; what the last plan left undone is forgotten."""
-        self._journey = _Journey(plan)
-        self._passed = self._target.own.pc
+    def start(self, plan: Plan, *, passing: bool = False) -> None:
+        """Set out on ``plan`` from where the target stands; what the last plan left undone is forgotten.
+
+        ``passing``: a client runs to where a call returns to, on its way through a line, and will step on from there.
+        """
+        self._journey = _Journey(plan, passing)
+        self._passed = self._target.own_pc
         self._continue_plan()
 
     def go_on(self) -> None:
         """Go on with the plan under way, past where the target stands."""
-        self._passed = self._target.own.pc
+        self._passed = self._target.own_pc
         self._repeat_move()
 
     def forget(self) -> None:
@@ -122,7 +127,18 @@ class Runner:
     @property
     def late_steps(self) -> frozenset[int]:
         """The threads whose steps were overtaken: each stops the kernel once more when it gets to run."""
-        return frozenset(self._stepping)
+        return self._steps.threads
+
+    @property
+    def plan(self) -> Plan:
+        """The plan under way, or the last one."""
+        return self._journey.plan
+
+    @property
+    def passes_calls(self) -> bool:
+        """Whether the target runs through functions that its client steps over."""
+        move = self._journey.outstanding
+        return isinstance(move, Run) and move.exact
 
     @property
     def plan_thread(self) -> int | None:
@@ -131,7 +147,7 @@ class Runner:
 
     def _continue_plan(self) -> None:
         while True:
-            if self._stands() and self._target.own.pc != self._passed:
+            if self._stands() and self._target.own_pc != self._passed:
                 self._hit_without_trap()
                 return
             move = self._journey.plan.next(self._target)
@@ -149,7 +165,7 @@ class Runner:
         move = self._journey.outstanding
         if move is None:
             self._continue_plan()
-        elif isinstance(move, SingleStep) and self._journey.plan.thread in self._stepping:
+        elif isinstance(move, SingleStep) and self._journey.plan.thread in self._steps:
             # The thread that steps still carries its trap flag and reports when it gets to run; what stands here
             # and now is another one, or an interrupt on top of it.
             self._execute(Run())
@@ -161,30 +177,37 @@ class Runner:
         if self.interrupted():
             self._show(StopReason.INTERRUPT, SIGINT)
             return
-        pc = self._target.own.pc
+        pc = self._target.own_pc
         stands = self._stands()
         if stands and pc == self._passed and self._pass_by_registers(pc):
-            if isinstance(move, SingleStep):
+            arrived = isinstance(move, SingleStep) or self._target.own_pc in move.until
+            if arrived and self._journey.plan.thread == self._target.thread:
                 self._journey.outstanding = None
                 self._continue_plan()
             else:
                 self._execute(move)
         elif stands and pc != self._passed:
             self._hit_without_trap()
-        elif isinstance(move, SingleStep) or stands or move.until == pc:
+        elif isinstance(move, SingleStep) or stands or pc in move.until:
             self._step()
         else:
             self._run(move)
 
     def _stands(self) -> bool:
         """Whether somebody wants the target stopped just where it stands."""
-        pc = self._target.own.pc
+        pc = self._target.own_pc
         return pc in self.hooks or bool(self._table.owners(pc))
 
     def _run(self, move: Run) -> None:
-        # The temporary breakpoint stays in even where another thread is to leave it: hitting it again does no harm.
-        self._table.synchronise(extra=self._temporary(move), without=self._lifted() - {move.until})
-        pc = self._target.own.pc
+        # A temporary breakpoint stays in even where another thread is to leave it: hitting it again does no harm.
+        pc = self._target.own_pc
+        without = (self._steps.places | {pc}) - move.until
+        self._table.synchronise(
+            extra=self._temporary(move),
+            without=without,
+            keeping=self._journey.passing or bool(move.through),
+            dropping=move.through,
+        )
         self._leave()
         if move.deliver:
             self._journey.outstanding = Run()
@@ -193,17 +216,16 @@ class Runner:
             self._stub.resume()
 
     def _step(self) -> None:
-        thread = self._target.thread
-        if thread is not None:
-            self._stepping[thread] = self._target.own
+        self._steps.begin()
         # An emulated processor that steps onto a watchpoint takes one trap inside the other, on the same stack, and the
         # kernel does not survive it. What a step writes is found by comparing what is watched (`on_stepped`).
-        self._table.synchronise(without=self._lifted(), watching=False)
+        # What the plan waits for elsewhere stays in: its thread may get there while this one is taken on.
+        move = self._journey.outstanding
+        extra = self._temporary(move) if isinstance(move, Run) else ()
+        keeping = isinstance(self._journey.plan, RangePlan)
+        self._table.synchronise(extra=extra, without=self._steps.places, watching=False, keeping=keeping)
         self._leave()
         self._stub.step()
-
-    def _lifted(self) -> set[int]:
-        return {registers.pc for registers in self._stepping.values()}
 
     def _leave(self) -> None:
         self._target.flush()
@@ -212,8 +234,13 @@ class Runner:
         self._passed = None
 
     def _pass_by_registers(self, pc: int) -> bool:
+        instructions, registers = self._stub.arch.instructions, RegistersAtNeed(self._target)
         hook = self.hooks.get(pc)
-        values = hook.passing(self._stub.arch, self._target.own) if hook else None
+        if hook is not None:
+            values = hook.passing(self._stub.arch, registers)
+        else:
+            code = self._target.code_at(pc)
+            values = None if instructions.may_be_patched(code, pc) else instructions.skip(code, registers)
         if values is None:
             return False
         self._target.set_registers(values)
@@ -221,9 +248,8 @@ class Runner:
         return True
 
     def _temporary(self, move: Run) -> tuple[Breakpoint, ...]:
-        if move.until is None:
-            return ()
-        return (Breakpoint(BreakpointKind.SOFTWARE, move.until, self._stub.arch.breakpoint_length),)
+        length = self._stub.arch.breakpoint_length
+        return tuple(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in move.until)
 
     # -- stopping ------------------------------------------------------------------------------------------------
 
@@ -243,7 +269,7 @@ class Runner:
             case Arrival.HOOK:
                 self._at_hook()
             case Arrival.BREAKPOINT:
-                self._show(StopReason.BREAKPOINT if hit else StopReason.HARDWARE_BREAKPOINT, SIGTRAP)
+                self._at_breakpoint(StopReason.BREAKPOINT if hit else StopReason.HARDWARE_BREAKPOINT)
             case Arrival.UNEXPLAINED:
                 self._owner.on_unexplained(reply.signal)
             case Arrival.FOREIGN:
@@ -254,46 +280,22 @@ class Runner:
 
     def _correct_pc(self) -> bool:
         """Whether one of our software breakpoints was executed; the pc is set back onto it."""
-        before = self._target.own.pc - self._stub.arch.pc_after_breakpoint
-        if not self._table.software_at(before) or self._went_around(before):
+        before = self._target.own_pc - self._stub.arch.pc_after_breakpoint
+        if not self._table.software_at(before) or self._steps.went_around(before):
             return False
         self._target.set_registers({self._stub.arch.pc: before})
         return True
 
-    def _went_around(self, address: int) -> bool:
-        """Whether a thread that stands just behind a breakpoint at ``address`` stepped there without executing it.
-
-        Only where the instruction at the breakpoint is as short as the trap can code jump to just behind it.
-        """
-        thread = self._target.thread
-        before = self._stepping.get(thread) if thread is not None else None
-        if before is None:
-            return False
-        instructions, pc = self._stub.arch.instructions, self._target.own.pc
-        try:
-            if instructions.instruction_length(self._target.read(address, MAX_INSTRUCTION), address) != pc - address:
-                return False
-            code = self._target.read(before.pc, MAX_INSTRUCTION)
-        except MemoryFault:
-            return False
-        if before.pc == address:  # the trap changes nothing but the pc, the instruction does
-            return len(self._target.own.changed_from(before)) > 1
-        if instructions.straight_length(code, before.pc):
-            return False
-        values = instructions.skip(code, before)
-        return values is None or values[self._stub.arch.pc] == pc
-
     def _classify(self, signal: int, *, hit: bool) -> Arrival:
-        pc, thread = self._target.own.pc, self._target.thread
+        pc, thread = self._target.own_pc, self._target.thread
         if signal != SIGTRAP:
-            if thread is not None:
-                self._stepping.pop(thread, None)  # the kernel forgets the step when the fault is handed back
+            self._steps.forget()
             return Arrival.UNEXPLAINED
         # A stepping thread that hits a breakpoint, or is broken into, was so in an interrupt; its step is still to be
         # reported.
-        stepped = thread in self._stepping and not hit and not self.is_break_in(pc)
-        if stepped and thread is not None:
-            del self._stepping[thread]
+        stepped = thread in self._steps and not hit and not self.is_break_in(pc)
+        if stepped:
+            self._steps.ended()
         if pc in self.hooks and (hit or stepped):
             return Arrival.HOOK
         if not (hit or stepped or self._table.hardware_at(pc)):
@@ -307,7 +309,7 @@ class Runner:
         move = self._journey.outstanding
         if isinstance(move, SingleStep) and stepped and self._target.thread == self._journey.plan.thread:
             return Arrival.MOVE_ENDED
-        if isinstance(move, Run) and move.until == self._target.own.pc:
+        if isinstance(move, Run) and self._target.own_pc in move.until:
             if self._is_plans_own(move):
                 return Arrival.MOVE_ENDED
             if not stepped:
@@ -318,19 +320,19 @@ class Runner:
         """Whether it is the plan's thread that has come to ``move.until``, and no interrupt on top of it."""
         if self._target.thread != self._journey.plan.thread:
             return False
-        return move.sp is None or abs(self._target.own.sp - move.sp) < STACK_WINDOW
+        return move.sp is None or move.stops_at(self._target.own_sp)
 
     def _at_hook(self) -> None:
-        pc = self._target.own.pc
+        pc = self._target.own_pc
         goes_on = self._owner.on_hook(self.hooks[pc])
         self._end_move_at(pc)
         if goes_on and not self.stop_if_wanted():
             self.go_on()
 
     def stop_if_wanted(self) -> bool:
-        """Show the target where it stands if a client has a breakpoint there."""
-        pc = self._target.own.pc
-        if not self._table.owners(pc):
+        """Show the target where it stands if a client has a breakpoint there, and wants it shown."""
+        pc = self._target.own_pc
+        if not self._table.owners(pc) or not self._owner.on_breakpoint(pc):
             return False
         software = any(b.address == pc and b.is_software for b in self._table.wanted)
         self._show(StopReason.BREAKPOINT if software else StopReason.HARDWARE_BREAKPOINT, SIGTRAP)
@@ -339,18 +341,29 @@ class Runner:
     def _end_move_at(self, pc: int) -> None:
         """A step, or a run to just here, that ended on a hook has ended all the same."""
         move = self._journey.outstanding
-        if self._journey.plan.thread == self._target.thread and (
-            isinstance(move, SingleStep) or (isinstance(move, Run) and move.until == pc)
-        ):
+        arrived = isinstance(move, SingleStep) or (
+            isinstance(move, Run) and pc in move.until and self._is_plans_own(move)
+        )
+        if self._journey.plan.thread == self._target.thread and arrived:
             self._journey.outstanding = None
 
     def _hit_without_trap(self) -> None:
         """The plan came to a breakpoint by other means than executing it; it counts as hit all the same."""
-        if self._target.own.pc in self.hooks:
+        if self._target.own_pc in self.hooks:
             self._at_hook()
-        else:
-            self.stop_if_wanted()
+        elif not self.stop_if_wanted():
+            self.go_on()
+
+    def _at_breakpoint(self, reason: StopReason) -> None:
+        pc = self._target.own_pc
+        if not self._owner.on_breakpoint(pc):
+            self._end_move_at(pc)
+            self.go_on()
+            return
+        if not self._journey.passing:
+            self._target.read_all_registers()  # a debugger shows the function's arguments
+        self._show(reason, SIGTRAP)
 
     def _show(self, reason: StopReason, signal: int) -> None:
-        self._passed = self._target.own.pc
+        self._passed = self._target.own_pc
         self._owner.on_visible(reason, signal)

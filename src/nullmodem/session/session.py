@@ -12,11 +12,13 @@ from nullmodem.session.barrier import Barrier
 from nullmodem.session.break_in import BreakIns, called_by_module, show_interrupted
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.clients import Attached, Clients
+from nullmodem.session.conditions import Conditions, Terms
 from nullmodem.session.model import (
     Answer,
     Lost,
     ModulesChanged,
     Policy,
+    Printed,
     Resume,
     Resumed,
     ResumeKind,
@@ -29,13 +31,14 @@ from nullmodem.session.model import (
     Watched,
 )
 from nullmodem.session.module_events import take_in
+from nullmodem.session.planning import Planner
 from nullmodem.session.running import HOST_SIGNALS, SIGINT, SIGTRAP, Runner
-from nullmodem.session.stepping import ContinuePlan, Plan, plan_for
+from nullmodem.session.stepping import ContinuePlan
 from nullmodem.session.stopped import StoppedTarget
 from nullmodem.session.threads import public_id, require_own
 from nullmodem.session.unattended import Unattended
 from nullmodem.session.watch import Watches
-from nullmodem.session.wishes import forget, insert, remove
+from nullmodem.session.wishes import Wishes
 from nullmodem.session.world import Files, World, meet
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ class Session:
     """The engine's knowledge and its rules. Implements `running.Owner` and `engine.Driven`."""
 
     def __init__(
-        self, stub: KgdbStub, files: Files, bus: EventBus, *, ahead: int = 128, policy: Policy = Policy.RELEASE
+        self, stub: KgdbStub, files: Files, bus: EventBus, *, ahead: int = 32, policy: Policy = Policy.RELEASE
     ) -> None:
         self.stub = stub
         self.files = files
@@ -60,7 +63,10 @@ class Session:
         self.target = StoppedTarget(stub, ahead=ahead)
         self.table = BreakpointTable(stub)
         self.watches = Watches()
+        conditions = Conditions(self.target, stub.arch, lambda *what: bus.publish(Printed(*what)), self.say)
+        self.wishes = Wishes(self.table, self.watches, conditions)
         self.runner = Runner(stub, self.target, self.table, self)
+        self.planner = Planner(stub.arch, self.target, self.table, self.runner)
         self.break_ins = BreakIns()
         self.runner.interrupted = lambda: self.break_ins.wanted
         self.state = State.DISCONNECTED
@@ -153,17 +159,17 @@ class Session:
 
     # -- breakpoints ---------------------------------------------------------------------------------------------
 
-    def insert(self, client: str, breakpoint_: Breakpoint) -> None:
+    def insert(self, client: str, breakpoint_: Breakpoint, terms: Terms | None = None) -> None:
         """Raises BreakpointRefused with the reason; StateError while the target runs; LeaseError for who has gone."""
         self.clients.get(client)  # a breakpoint of a client that has gone would never be lifted
         self.require_stopped("set a breakpoint")
-        insert(self.world, self.table, self.watches, client, breakpoint_)
+        self.wishes.insert(self.world, client, breakpoint_, terms)
 
     def remove(self, client: str, breakpoint_: Breakpoint) -> None:
         """Removing what is not there is no error: the module it was in may be gone."""
-        remove(self.table, self.watches, client, breakpoint_)
+        self.wishes.remove(client, breakpoint_)
 
-    # -- clients and resuming ------------------------------------------------------------------------------------
+    # -- clients, resuming and interrupting ----------------------------------------------------------------------------
 
     def attach(self, name: str, *, follows_modules: bool) -> Attached:
         modules = self._world.modules.generation if self._world else 0
@@ -207,10 +213,10 @@ class Session:
             holder = self.clients.holder
             return Resumption(Answer.WAIT, after, held_by=holder.name if holder else "")
         require_own(request, self.target.thread)
-        plan = self._plan(request)
+        plan = self.planner.for_client(self.world, client_id, request, self.stop)
         client.waiting = True
         try:
-            self._set_out(lambda: self.runner.start(plan))
+            self._set_out(lambda: self.runner.start(plan, passing=self.planner.passed_calls.is_on_its_way))
         except NullmodemError:
             client.waiting = False
             raise
@@ -239,16 +245,11 @@ class Session:
                 self.on_trouble(error)
             raise
 
-    def _plan(self, request: Resume) -> Plan:
-        request, interrupted = self.world.whole_line(request, self.target.registers.pc), self.target.interrupted
-        self.target.show_interrupted(None)
-        return plan_for(request, self.stub.arch, self.target.thread, interrupted, self.target.code)
-
     def detach(self, client_id: str, *, vanished: bool = False) -> None:
         """A client goes. The last one to go lets the target run, unless it vanished and the policy is to hold."""
         if not self.clients.remove(client_id):
             return
-        forget(self.table, self.watches, client_id)
+        self.wishes.forget_owner(client_id)
         self.break_ins.forget(client_id)
         if self.state is State.RUNNING and not self.clients.attached:
             self.runner.forget()  # a step that ended now would leave the target standing for nobody
@@ -273,8 +274,7 @@ class Session:
         """Let the target run for no debugger. A fault it still stands at is the kernel's: it would stop there again."""
         self._barrier.lower()
         self.target.show_interrupted(None)
-        stop = self.stop
-        faulty = stop is not None and stop.reason is StopReason.FAULT and self.target.own.pc == stop.pc
+        faulty = self.stop is not None and self.stop.is_fault_at(self.target.own_pc)
         self._set_out(lambda: self.runner.start(ContinuePlan(deliver=faulty)))
 
     def hold_next_load(self, name: str) -> None:
@@ -283,8 +283,6 @@ class Session:
 
     def say(self, text: str) -> None:
         self.bus.publish(Said(text))
-
-    # -- interrupting --------------------------------------------------------------------------------------------
 
     def request_interrupt(self, client_id: str = "") -> bool:
         """Somebody, perhaps a client, wants the target stopped. True if it must be broken into from outside."""
@@ -301,7 +299,6 @@ class Session:
     # -- what the wire brings ------------------------------------------------------------------------------------
 
     def on_wire(self) -> None:
-        """Bytes have arrived."""
         reply = self.stub.take_stop()
         if reply is not None:
             self.break_ins.stands()
@@ -333,27 +330,31 @@ class Session:
 
     def on_unexplained(self, signal: int) -> None:
         """Not a breakpoint of ours and not a step: a break-in, a watchpoint, a trap in the code, or a fault."""
-        if self.world.kernel.in_break_function(self.target.own.pc) and not called_by_module(self.world, self.target):
-            reason = self.break_ins.met(self.world, self.target, self.say)
+        world, target = self.world, self.target
+        if world.kernel.in_break_function(target.own_pc) and not called_by_module(world, target, self.stub.arch):
+            reason = self.break_ins.met(world, target, self.say)
             if reason is None:
                 self.runner.go_on()
             else:
                 self.on_visible(reason, SIGINT if reason is StopReason.INTERRUPT else SIGTRAP)
         elif signal == SIGTRAP:
-            watched = self.watches.explain(self.target, self.stub.arch)
+            watched = self.watches.explain(target, self.stub.arch)
             if watched is None and self.table.has_forgotten_watch:
                 self.runner.go_on()
-                return
-            self.on_visible(StopReason.WATCHPOINT if watched else StopReason.TRAP, SIGTRAP, watched=watched)
+            else:
+                self.on_visible(StopReason.WATCHPOINT if watched else StopReason.TRAP, SIGTRAP, watched=watched)
         else:
             self.on_visible(StopReason.FAULT, HOST_SIGNALS.get(signal, signal))
 
+    def on_breakpoint(self, pc: int) -> bool:
+        return self.wishes.stop_at(pc)
+
     def on_hook(self, hook: Hook) -> bool:
         """The kernel tells of a module. True to go on at once."""
-        self.target.code.clear()
+        self.target.forget_code()
         before = self.world.modules.generation
         module = take_in(self.world, self.target, self.stub.arch, hook, self.say)
-        self.watches.keep_only(self.table.wanted)
+        self.wishes.drop_unwanted()
         if module is not None and module.name in self._held:
             self._held.discard(module.name)
             self.on_visible(StopReason.MODULE_LOAD, SIGTRAP, module=module.name)
@@ -373,17 +374,16 @@ class Session:
         if self.runner.stop_if_wanted():
             return
         request = self._barrier.request
-        if request is None or (self._runs_elsewhere and request.kind is not ResumeKind.CONTINUE):
+        passes = self.runner.passes_calls and request is not None and request.kind is ResumeKind.RANGE
+        if request is None or passes or (self._runs_elsewhere and request.kind is not ResumeKind.CONTINUE):
             self.runner.go_on()
         else:
-            self.runner.start(self._plan(request))
+            self.runner.start(self.planner.plan(self.world, request))
 
     @property
     def _runs_elsewhere(self) -> bool:
         """Whether a step that another thread's stop interrupted is not over: its thread reports when it gets to run."""
         return self.runner.plan_thread not in (None, self.target.thread)
-
-    # -- showing -------------------------------------------------------------------------------------------------
 
     def on_visible(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> None:
         self.unattended.stopped(reason, wanted=self.break_ins.wanted)
@@ -396,5 +396,5 @@ class Session:
         self.bus.publish(Stopped(self.stop))
 
     def _make_stop(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> Stop:
-        pc = self.target.registers.pc
+        pc = self.target.pc
         return Stop(self._stops, reason, signal, public_id(self.target.thread or 0), pc, watched, module)

@@ -12,6 +12,7 @@ from nullmodem.symbols.lines import LineTable, Place
 from nullmodem.symbols.module_file import ModuleFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from nullmodem.kernel.load_map import LoadedSection
@@ -36,12 +37,24 @@ class SourceLines:
             return None
         return table.line_at(Place(section.section.index, address - section.address))
 
-    def whole_line(self, module: Module, request: Resume, pc: int) -> Resume:
+    def function_at(self, module: Module, address: int) -> range:
+        """The code of the module's function that holds an address; empty where none is known."""
+        section = _section_of(module, address)
+        if section is None or module.file is None:
+            return range(0)
+        symbol = module.file.symbol_at(section.section.name, address - section.address)
+        if symbol is None:
+            return range(0)
+        start = section.address + symbol.offset
+        return range(start, start + symbol.size)
+
+    def whole_line(self, module: Module, request: Resume, pc: int, length_at: Callable[[int], int]) -> Resume:
         """``request`` with the range to step through widened to the code of the line at ``pc`` that is in one piece.
 
         A debugger steps through one row of its line table and asks again while the next is of the same line; optimised
         code has a row for almost every instruction. What is shown in the end is the same. But a debugger must see every
-        call: the range never grows to hold the beginning of a function, nor code of another one.
+        call: the range never grows to hold the beginning of a function, nor code of another one. ``length_at`` tells
+        how long the instruction at an address is.
         """
         table, section = self._table_of(module), _section_of(module, pc)
         stepping = request.kind is ResumeKind.RANGE and request.start <= pc < request.end
@@ -55,8 +68,10 @@ class SourceLines:
         rows = [row for row in table.run_around(Place(section.section.index, offset)) if function.offset < row <= end]
         if not rows:
             return request
-        first, last = section.address + rows[0], section.address + rows[-1]
-        return replace(request, start=min(request.start, first), end=max(request.end, last))
+        base = section.address
+        place, code = Place(section.section.index, offset), range(function.offset, end)
+        last = table.run_on(place, rows[-1], code, lambda at: length_at(base + at))
+        return replace(request, start=min(request.start, base + rows[0]), end=max(request.end, base + last))
 
     def _table_of(self, module: Module) -> LineTable | None:
         if module.instance is None or module.file is None:

@@ -2,9 +2,9 @@
 """How to get from here to there with the fewest stops.
 
 A plan says what to do next, given the target standing still, and never talks to it. Stepping over a source line means
-running until the pc leaves a range of addresses. One instruction at a time costs a stop each; here straight-line code
-is run to its end on a temporary breakpoint, a jump whose outcome the registers decide is taken by writing the pc, and
-only what is left (calls, returns, indirect jumps) is single-stepped.
+running until the pc leaves a range of addresses. One instruction at a time costs a stop each; here the code is let run,
+loops and all, to the places where it leaves the range, which have a temporary breakpoint each. A jump whose outcome the
+registers decide is taken by writing the pc, and only what is left (calls, returns, indirect jumps) is single-stepped.
 """
 
 from __future__ import annotations
@@ -12,10 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from nullmodem.errors import MemoryFault
+from nullmodem.session.flow import explore
 from nullmodem.session.model import ResumeKind, StopReason
+from nullmodem.session.passed_calls import Call
+from nullmodem.session.stopped import LONGEST_INSTRUCTION, RegistersAtNeed
+from nullmodem.stub.arch import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from nullmodem.session.model import Resume
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.stub.arch import Arch, Registers
@@ -24,24 +29,32 @@ STACK_WINDOW = 1 << 14
 """Bytes. A temporary breakpoint reached with the stack pointer farther away than a kernel stack is large was reached
 by somebody else: an interrupt handler runs on a stack of its own under the same thread id."""
 
-MAX_INSTRUCTION = 16
-MAX_CODE, CODE_WINDOW = 256, 128
-MAX_KNOWN = 256
-MIN_RUN = 3
-"""Instructions in a row from which on a run is worth it: a step costs two round trips, a run on a temporary breakpoint
-five (insert, continue, registers, remove, set the pc back)."""
+MAX_STOPS = 6
+"""Temporary breakpoints of one run."""
+STEP_COST, RUN_COST, STOP_COST = 74, 155, 86
+"""Characters on the wire, with ten more for each round trip: of a step; of a run that ends on a breakpoint (the pc is
+set back besides); and for putting a breakpoint in and taking it out."""
 MAX_ASSIGNED = 8
 """Jumps taken in a row by writing the pc before one is left to the processor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Let the target run; stop the plan's thread at ``until``, if that is given, with its stack pointer near ``sp``.
-    ``deliver``: the fault that stopped the kernel is handed to it."""
+    """Let the target run; stop the plan's thread at one of ``until``, with its stack pointer near ``sp`` if that is
+    given, just there when ``exact``. ``through``: the instructions on the way. ``deliver``: the fault that stopped the
+    kernel is handed to it."""
 
-    until: int | None = None
+    until: frozenset[int] = frozenset()
     sp: int | None = None
+    exact: bool = False
+    through: frozenset[int] = frozenset()
     deliver: bool = False
+
+    def stops_at(self, sp: int) -> bool:
+        """Whether a thread with this stack pointer has come where it was to come, and not one on top of it."""
+        if self.sp is None:
+            return True
+        return sp == self.sp if self.exact else abs(sp - self.sp) < STACK_WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +113,8 @@ class ReturnPlan:
         self._returned = False
 
     def next(self, target: StoppedTarget) -> Move:
-        if not self._returned and (target.own.pc, target.own.sp) != (self._pc, self._sp):
-            return Run(self._pc, self._sp)
+        if not self._returned and (target.own_pc, target.own_sp) != (self._pc, self._sp):
+            return Run(frozenset({self._pc}), self._sp)
         self._returned = True
         return self._then.next(target)
 
@@ -123,51 +136,86 @@ class StepPlan:
 class RangePlan:
     """Run while the pc is in [start, end). A call leaves the range; gdb then returns from it and asks again.
 
-    ``known`` is code that was read before, by address; what is read is added. That is safe although the kernel patches
-    its text while it runs, because what it patches is a jump or a nop of a jump's size, and
-    `InstructionSet.straight_length` ends before both: at those the bytes of the moment decide.
+    Code that was read at an earlier stop is good enough (`StoppedTarget.code_at`), although the kernel patches its text
+    while it runs: what it patches is a jump, which is taken to go both ways, or a call or a nop of a jump's size, where
+    a run ends, and there the bytes of the moment decide.
+
+    Args:
+        around: where a run may be stopped that has left the range: the function that is stepped in.
+        passable: functions that whoever asked steps over, as is known; their calls do not leave the range.
     """
 
     def __init__(
-        self, arch: Arch, thread: int | None, start: int, end: int, known: dict[int, bytes] | None = None
+        self,
+        arch: Arch,
+        thread: int | None,
+        start: int,
+        end: int,
+        *,
+        around: range = range(0),
+        passable: Set[int] = frozenset(),
     ) -> None:
         self.thread = thread
         self._arch = arch
-        self._start = start
-        self._end = end
+        self._within = range(start, end)
+        self._around = around or range(start, end + 1)
+        self._passable = passable
         self._moved = False
         self._assigned = 0
-        self._code = {} if known is None else known
+        self._called: Call | None = None
+
+    @property
+    def called(self) -> Call | None:
+        """The call that has ended the plan, if one has."""
+        return self._called
 
     def next(self, target: StoppedTarget) -> Move:
-        registers = target.own
-        pc = registers.pc
-        if not self._start <= pc < self._end:
+        pc = target.own_pc
+        if pc not in self._within:
             # gdb may ask for a range the pc has left already; it expects one step at least.
-            return Done(StopReason.STEP) if self._moved else self._moving(SingleStep())
-        code = self._read(target, pc)
-        if not code:
+            return self._ended(pc) if self._moved else self._moving(SingleStep())
+        here = self._arch.instructions.decode(self._read(target, pc), pc)
+        if here is None:
             return self._moving(SingleStep())
-        straight = self._arch.instructions.straight_length(code, pc)
-        if not straight:
-            return self._moving(self._transfer(target, code, registers))
-        worth_it = self._count(code[:straight], pc) >= MIN_RUN
-        return self._moving(Run(min(pc + straight, self._end), registers.sp) if worth_it else SingleStep())
+        passed = here.kind is Kind.CALL and here.target in self._passable
+        if here.kind in (Kind.PLAIN, Kind.BRANCH) or passed:
+            run = self._run(target, pc)
+            if run is not None or here.kind is Kind.PLAIN:
+                return self._moving(run or SingleStep())
+        return self._moving(self._transfer(target, pc))
 
-    def _count(self, code: bytes, pc: int) -> int:
-        """How many instructions ``code`` begins with, counted up to MIN_RUN."""
-        count = offset = 0
-        while offset < len(code) and count < MIN_RUN:
-            offset += max(1, self._arch.instructions.instruction_length(code[offset:], pc + offset))
-            count += 1
-        return count
+    def _ended(self, pc: int) -> Done:
+        if self._called is not None and self._called.function != pc:
+            self._called = None
+        return Done(StopReason.STEP)
 
-    def _transfer(self, target: StoppedTarget, code: bytes, registers: Registers) -> Move:
+    def _run(self, target: StoppedTarget, pc: int) -> Run | None:
+        """A run, where that is worth it: not over two instructions, and not from where it has to stop at once."""
+        instructions = self._arch.instructions
+        flow = explore(instructions, lambda at: self._read(target, at), pc, self._within, self._around, self._passable)
+        if flow is None or pc in flow.stops or not 0 < len(flow.stops) <= MAX_STOPS:
+            return None
+        # With a call on the way, a deeper turn of the same function may come to the same places first: its stack
+        # pointer tells, unless that changes on the way.
+        if flow.calls and flow.moves_stack:
+            return None
+        cost = RUN_COST + STOP_COST * len(flow.stops)
+        if not (flow.loops or flow.calls or cost <= STEP_COST * len(flow.through)):
+            return None
+        return Run(flow.stops, target.own_sp, exact=flow.calls, through=flow.through)
+
+    def _transfer(self, target: StoppedTarget, pc: int) -> Move:
         """A jump, a call, a return or a nop that may become a jump."""
         instructions = self._arch.instructions
-        if instructions.may_be_patched(code, registers.pc):
-            code = target.read(registers.pc, min(len(code), MAX_INSTRUCTION))
-        values = instructions.skip(code, registers)
+        code = self._read(target, pc)
+        here = instructions.decode(code, pc)
+        if here is not None and here.kind is Kind.CALL and here.target is not None:
+            # Whether it has led there the pc will show.
+            self._called = Call(here.target, pc + here.length, target.own_sp)
+            return SingleStep()
+        if instructions.may_be_patched(code, pc):
+            code = target.read(pc, min(len(code), LONGEST_INSTRUCTION))
+        values = instructions.skip(code, RegistersAtNeed(target))
         # Code that only jumps, such as a loop without a body, must reach the target: it has to stay interruptible.
         if values is None or self._assigned >= MAX_ASSIGNED:
             return SingleStep()
@@ -179,27 +227,20 @@ class RangePlan:
         return move
 
     def _read(self, target: StoppedTarget, pc: int) -> bytes:
-        """Code from ``pc`` to the end of the range, at most 256 bytes; empty where it cannot be read."""
-        for base, code in self._code.items():
-            if base <= pc and min(self._end, pc + MAX_INSTRUCTION) <= base + len(code):
-                return code[pc - base : self._end - base]
-        # More than the range: an optimised line is many short ranges, and the next one is near.
-        length = max(CODE_WINDOW, min(self._end - pc, MAX_CODE))
-        try:
-            code = target.read(pc, length)
-        except MemoryFault:
-            return b""
-        if len(self._code) >= MAX_KNOWN:
-            self._code.clear()
-        self._code[pc] = code
-        return code[: self._end - pc]
+        """Code from ``pc`` on, to the end of the range or farther; empty where it cannot be read."""
+        return target.code_at(pc, self._within.stop - pc)
 
 
 def plan_for(
-    request: Resume, arch: Arch, thread: int | None, interrupted: Registers | None, known: dict[int, bytes]
+    request: Resume,
+    arch: Arch,
+    thread: int | None,
+    interrupted: Registers | None,
+    around: range = range(0),
+    passable: Set[int] = frozenset(),
 ) -> Plan:
     """The plan for what a client asked of the thread that stopped; ``interrupted`` are the registers it was shown in
-    place of the debugger's own entry path, if it was; ``known`` is code that was read before."""
+    place of the debugger's own entry path, if it was; the rest is as for `RangePlan`."""
     plan: Plan
     match request.kind:
         case ResumeKind.CONTINUE:
@@ -207,5 +248,5 @@ def plan_for(
         case ResumeKind.STEP:
             plan = StepPlan(thread)
         case ResumeKind.RANGE:
-            plan = RangePlan(arch, thread, request.start, request.end, known)
+            plan = RangePlan(arch, thread, request.start, request.end, around=around, passable=passable)
     return plan if interrupted is None else ReturnPlan(thread, interrupted, plan)

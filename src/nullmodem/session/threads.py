@@ -37,6 +37,11 @@ def stub_id(public: int) -> int:
     return _SHADOW_BASE - (public - PROCESSOR_BASE) if public >= PROCESSOR_BASE else public
 
 
+def is_idle(thread: int | None) -> bool:
+    """Whether the stub's id for a thread that runs is that of a processor: it has no task but its idle one."""
+    return thread is not None and thread <= _SHADOW_BASE
+
+
 def require_own(request: Resume, stopped: int | None) -> None:
     """Raises StateError for a step of another thread than the one that stopped, ``stopped`` to the stub."""
     own = public_id(stopped or 0)
@@ -74,6 +79,9 @@ class ThreadView:
         """The one that stopped the others; None when the kernel does not say."""
         if len(self._processors) == 1:
             return self._processors[0]
+        thread = self._target.thread
+        if thread is not None and is_idle(thread):
+            return _SHADOW_BASE - thread
         if self._kernel_active is None:
             return None
         try:
@@ -98,6 +106,12 @@ class ThreadView:
             shown = {task.pid for task in running.values()}
             threads += [Thread(t.pid, t.comm, None, t.pid) for t in self._every_task() if t.pid not in shown]
         return tuple(threads)
+
+    def register(self, name: str, public: int | None) -> int:
+        """One register; raises as `registers` does."""
+        if public is None or public == public_id(self._target.thread or 0):
+            return self._target.shown_value(name)
+        return self.registers(public)[name]
 
     def registers(self, public: int | None) -> Registers:
         """Registers of a thread; those of a sleeping task are rebuilt from what it saved when it went to sleep.

@@ -64,6 +64,13 @@ class KernelView:
         offset = address - self.slide - symbol.address
         return f"{symbol.name}+{offset:#x}" if offset else symbol.name
 
+    def function_at(self, address: int) -> range:
+        """The code of the function in vmlinux that holds an address; empty where none does."""
+        symbol = self.vmlinux.symbol_at(address - self.slide) if address >= self.slide else None
+        if symbol is None:
+            return range(0)
+        return range(symbol.address + self.slide, symbol.address + symbol.size + self.slide)
+
     def breakpoint_refusal(self, address: int) -> str:
         """Why no breakpoint may stand at an address outside all modules; empty when one may."""
         if address in self.text:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nullmodem.kernel.irq_regs import InterruptRegisters
 from nullmodem.kernel.modules import ModuleReader
 from nullmodem.kernel.program import KernelProgram
 from nullmodem.rsp.requests import BreakpointKind
@@ -20,6 +21,7 @@ from nullmodem.session.threads import ThreadView
 from nullmodem.session.view import KernelView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from nullmodem.session.model import Resume
@@ -55,6 +57,7 @@ class World:
     threads: ThreadView
     debug_registers: DebugRegisters
     lines: SourceLines
+    irq_regs: InterruptRegisters
     hooks: dict[int, Hook]
 
     def describe(self, address: int) -> str:
@@ -66,10 +69,15 @@ class World:
         text = module.describe(address)
         return f"{text} ({line.file.rpartition('/')[2]}:{line.line})" if line else text
 
-    def whole_line(self, request: Resume, pc: int) -> Resume:
+    def function_at(self, pc: int) -> range:
+        """The code of the function that holds ``pc``; empty where none is known."""
+        module = self.modules.containing(pc)
+        return self.kernel.function_at(pc) if module is None else self.lines.function_at(module, pc)
+
+    def whole_line(self, request: Resume, pc: int, length_at: Callable[[int], int]) -> Resume:
         """A step's range from ``pc`` on, grown to a module's whole source line; anything else as it is."""
         module = self.modules.containing(pc)
-        return request if module is None else self.lines.whole_line(module, request, pc)
+        return request if module is None else self.lines.whole_line(module, request, pc, length_at)
 
 
 def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: Files) -> World:
@@ -90,7 +98,8 @@ def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: F
     program = KernelProgram(files.vmlinux, kernel.slide, target)
     threads = ThreadView(stub, target, kernel)
     stub.after_kdb = partial(take_up, target, table, modules, stub.arch.pc_after_breakpoint)
-    return World(kernel, program, modules, threads, DebugRegisters(target, kernel), SourceLines(), hooks)
+    irq_regs = InterruptRegisters(files.types, files.vmlinux, kernel.slide)
+    return World(kernel, program, modules, threads, DebugRegisters(target, kernel), SourceLines(), irq_regs, hooks)
 
 
 def _place(stub: KgdbStub, target: StoppedTarget, kernel: KernelView) -> tuple[Hook, ...]:

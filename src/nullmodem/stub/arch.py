@@ -8,6 +8,7 @@ The figures are the kernel's: ``BUFMAX``, ``NUMREGBYTES`` and the register order
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from nullmodem.errors import RemoteProtocolError, UsageError
@@ -24,6 +25,14 @@ class Register:
     number: int
     offset: int
     size: int
+
+    def cut(self, value: int) -> int:
+        """As much of a number as fits."""
+        return value & (1 << 8 * self.size) - 1
+
+    def encode(self, value: int) -> bytes:
+        """A value in target order."""
+        return self.cut(value).to_bytes(self.size, "little")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +63,7 @@ class Registers:
         raw = bytearray(self.raw)
         for name, value in values.items():
             register = self.arch.register(name)
-            mask = (1 << (8 * register.size)) - 1
-            raw[register.offset : register.offset + register.size] = (value & mask).to_bytes(register.size, "little")
+            raw[register.offset : register.offset + register.size] = register.encode(value)
         return Registers(self.arch, bytes(raw))
 
     def as_dict(self) -> dict[str, int]:
@@ -67,16 +75,47 @@ class Registers:
         return tuple(r for r in self.arch.registers if self.field(r) != other.field(r))
 
 
+class RegisterValues(Protocol):
+    """Registers by name. Looking at one may cost a round trip."""
+
+    @property
+    def pc(self) -> int: ...
+
+    def __getitem__(self, name: str) -> int: ...
+
+
+class Kind(Enum):
+    """How an instruction goes on: to the next one; to ``target``; to either; into a function and, as a rule, to the
+    next one; or in a way that the processor has to show."""
+
+    PLAIN = "plain"
+    JUMP = "jump"
+    BRANCH = "branch"
+    CALL = "call"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """``length`` in bytes. ``target`` is where a direct jump or call leads; None for others, and where only the
+    processor knows. ``stack`` is what it adds to the stack pointer, None where that is not told."""
+
+    length: int
+    kind: Kind
+    target: int | None = None
+    stack: int | None = 0
+
+
 class InstructionSet(Protocol):
     """What the engine must know of machine code; one implementation a processor."""
 
-    def straight_length(self, code: bytes, address: int) -> int:
-        """Bytes of straight-line code at the start of ``code``: up to the first instruction that may go elsewhere."""
+    def decode(self, code: bytes, address: int) -> Instruction | None:
+        """The first instruction of ``code``, None where there is none."""
 
     def instruction_length(self, code: bytes, address: int) -> int:
         """Length of the first instruction, 0 where it cannot be decoded."""
 
-    def skip(self, code: bytes, registers: Registers) -> dict[str, int] | None:
+    def skip(self, code: bytes, registers: RegisterValues) -> dict[str, int] | None:
         """Register values that have the effect of the first instruction; None where it needs more than that."""
 
     def may_be_patched(self, code: bytes, address: int) -> bool:
@@ -97,8 +136,9 @@ class Arch:
     """One processor as kgdb presents it.
 
     ``bufmax`` is the stub's buffer in characters; ``m`` must never ask for more than ``max_read`` bytes, because
-    ``gdb_cmd_memread`` in kernel/debug/gdbstub.c does not check and writes past its buffer. ``watches_reads_alone``:
-    a debug register can be told to stop at reads and not at writes.
+    ``gdb_cmd_memread`` in kernel/debug/gdbstub.c does not check and writes past its buffer. ``word``: bytes of an
+    address. ``saved``: what the kernel keeps of interrupted code; the others are not real. ``watches_reads_alone``: a
+    debug register can be told to stop at reads and not at writes.
     """
 
     name: str
@@ -110,10 +150,12 @@ class Arch:
     sp: str
     fp: str
     arguments: tuple[str, ...]
+    word: int
     breakpoint_length: int
     trap: bytes
     pc_after_breakpoint: int
     hardware_slots: int
+    saved: frozenset[str]
     watches_reads_alone: bool
     writable: frozenset[str]
     instructions: InstructionSet

@@ -217,6 +217,12 @@ class KgdbStub:
         size = self.arch.g_length
         return self.arch.parse(self._read(requests.ReadRegisters(), size, characters=4 + 2 * size))
 
+    def read_register(self, register: Register) -> int:
+        """One register of the current thread."""
+        self._select(None)
+        request = requests.ReadRegister(register.number)
+        return int.from_bytes(self._read(request, register.size, characters=8 + 2 * register.size), "little")
+
     def write_register(self, register: Register, value: int) -> None:
         """Change one register of the current thread.
 
@@ -227,8 +233,7 @@ class KgdbStub:
             msg = f"the kernel's stub cannot change {register.name}"
             raise LocalProtocolError(msg)
         self._select(None)
-        data = (value & (1 << 8 * register.size) - 1).to_bytes(register.size, "little")
-        self._expect_ok(requests.WriteRegister(register.number, data))
+        self._expect_ok(requests.WriteRegister(register.number, register.encode(value)))
 
     # -- memory --------------------------------------------------------------------------------------------------
 

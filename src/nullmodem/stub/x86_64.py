@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import capstone
 from capstone import x86_const as x86
 
-from nullmodem.stub.arch import Arch, Register, Registers
+from nullmodem.stub.arch import Arch, Instruction, Kind, Register
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from nullmodem.stub.arch import Registers, RegisterValues
 
 _NAMES_64 = (
     ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *tuple(f"r{n}" for n in range(8, 16)), "rip")
@@ -93,6 +95,13 @@ _CONDITIONS: dict[int, Callable[[int, int, int, int, int], bool]] = {
 }
 
 
+_DIRECT: dict[int, tuple[Kind, int | None]] = {
+    x86.X86_INS_JMP: (Kind.JUMP, 0),
+    x86.X86_INS_CALL: (Kind.CALL, -8),
+    **dict.fromkeys(_CONDITIONS, (Kind.BRANCH, 0)),
+}
+
+
 def _taken(instruction: Any, flags: int) -> bool | None:
     """Whether a jump is taken with these flags; None where this table does not know."""
     if instruction.id == x86.X86_INS_JMP:
@@ -107,13 +116,23 @@ def _taken(instruction: Any, flags: int) -> bool | None:
 class X86Instructions:
     """`InstructionSet` for x86-64, by capstone. Stateless."""
 
-    def straight_length(self, code: bytes, address: int) -> int:
-        length = 0
-        for instruction in _decoder().disasm(code, address):
-            if _leaves(instruction):
-                break
-            length += instruction.size
-        return length
+    def decode(self, code: bytes, address: int) -> Instruction | None:
+        instruction = _first(code, address)
+        if instruction is None:
+            return None
+        size = int(instruction.size)
+        if not _leaves(instruction):
+            _read, written = instruction.regs_access()
+            moves = instruction.id == x86.X86_INS_ENTER or any(
+                _wide_name(instruction, number) == "rsp" for number in written
+            )
+            return Instruction(size, Kind.PLAIN, stack=None if moves else 0)
+        operands = instruction.operands
+        if len(operands) != 1 or operands[0].type != x86.X86_OP_IMM:
+            known = {x86.X86_INS_RET: None if operands else 8, x86.X86_INS_NOP: 0}
+            return Instruction(size, Kind.OTHER, stack=known.get(instruction.id))
+        kind, stack = _DIRECT.get(instruction.id, (Kind.OTHER, None))
+        return Instruction(size, kind, operands[0].imm & (1 << 64) - 1, stack)
 
     def instruction_length(self, code: bytes, address: int) -> int:
         instruction = _first(code, address)
@@ -137,7 +156,7 @@ class X86Instructions:
         _read, written = instruction.regs_access()
         return not names.intersection(_wide_name(instruction, number) for number in written)
 
-    def skip(self, code: bytes, registers: Registers) -> dict[str, int] | None:
+    def skip(self, code: bytes, registers: RegisterValues) -> dict[str, int] | None:
         instruction = _first(code, registers.pc)
         if instruction is None:
             return None
@@ -211,10 +230,12 @@ X86_64 = Arch(
     sp="rsp",
     fp="rbp",
     arguments=("rdi", "rsi", "rdx", "rcx", "r8", "r9"),
+    word=8,
     breakpoint_length=1,
     trap=b"\xcc",
     pc_after_breakpoint=1,
     hardware_slots=4,
+    saved=frozenset({*_NAMES_64, "eflags", "cs", "ss"}),
     watches_reads_alone=False,
     writable=frozenset(_NAMES_64) - {"rsp"} | {"eflags"},
     instructions=X86Instructions(),

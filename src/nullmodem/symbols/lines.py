@@ -16,6 +16,8 @@ from nullmodem.symbols.elf import SHN_LORESERVE, ElfFile
 from nullmodem.symbols.line_program import LineProgramError, LineSections, Relocated, Row, decode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nullmodem.symbols.module_file import ModuleFile, ModuleSymbol
 
 
@@ -83,9 +85,7 @@ class LineTable:
             return ()
 
         def belongs(offset: int) -> bool:
-            row = self._row_at(Place(place.section, offset))
-            same_line = row is not None and (row.file, row.line) == (here.file, here.line)
-            return row is not None and same_line and (here.statement or not row.statement)
+            return _belongs(here, self._row_at(Place(place.section, offset)))
 
         offsets = self._offsets[place.section]
         first = last = bisect_right(offsets, place.offset) - 1
@@ -94,6 +94,44 @@ class LineTable:
         while last + 1 < len(offsets) and belongs(offsets[last]):
             last += 1
         return tuple(offsets[first : last + 1])
+
+    def run_on(self, place: Place, end: int, function: range, length_at: Callable[[int], int]) -> int:
+        """Where the code that a debugger steps through from ``place`` on ends, when it has got to ``end``, an offset.
+
+        Optimised code has single instructions of other lines between those of one line. Where such a row begins no
+        statement a debugger steps on; behind its first instruction it may take that line for the one it steps through.
+
+        Args:
+            function: offsets of the function's code; the run stays within.
+            length_at: the length of the instruction at an offset, 0 where that is not known.
+        """
+        here = self._row_at(place)
+        if here is None:
+            return end
+        # Only among lines of the function itself: where the code of an inlined one begins or ends, `step` does stop.
+        lines = self._lines_of(place.section, function)
+        if here.line not in lines:
+            return end
+        offsets = self._offsets[place.section]
+        while end < function.stop and (row := self._row_at(Place(place.section, end))) is not None:
+            index = bisect_right(offsets, end)
+            after = offsets[index] if index < len(offsets) else function.stop
+            if _belongs(here, row):
+                end = after
+                continue
+            length = length_at(end) if not row.statement and row.file == here.file and row.line in lines else 0
+            end += length
+            if not length or end != after:
+                break
+        return min(end, function.stop)
+
+    def _lines_of(self, section: int, function: range) -> range:
+        """From the first to the last line of a function's own, going by where its code begins and ends."""
+        end = self._row_at(Place(section, function.stop - 1))
+        begin = next((row for row in self._by_section[section] if row.offset == function.start and not row.end), None)
+        if begin is None or end is None or begin.file != end.file:
+            return range(0)
+        return range(begin.line, end.line + 1)
 
     def places(self, file: str, line: int) -> tuple[Place, ...]:
         """Where the code of a line begins, one place for each run of it; empty when the line has no code.
@@ -146,6 +184,12 @@ class LineTable:
         for rows in sections.values():
             rows.sort(key=lambda row: (row.offset, not row.end))
         return sections
+
+
+def _belongs(here: Row, row: Row | None) -> bool:
+    """Whether a debugger that steps from ``here`` goes through ``row`` as through the same line."""
+    same_line = row is not None and (row.file, row.line) == (here.file, here.line)
+    return row is not None and same_line and (here.statement or not row.statement)
 
 
 def _bytes(elf: ElfFile, name: str) -> bytes:

@@ -91,12 +91,12 @@ def test_it_reads_as_plain_memory_does_and_nothing_twice(
 def test_a_hit_costs_nothing_and_is_counted() -> None:
     memory = Memory([True])
     cache = cache_of(memory)
-    assert cache.read(BASE + 10, 20) == memory.plain(BASE + 10, 20)
-    assert cache.read(BASE + 3, 50) == memory.plain(BASE + 3, 50)
+    assert cache.read(BASE + 1, 6) == memory.plain(BASE + 1, 6)
+    assert cache.read(BASE + 3, 4) == memory.plain(BASE + 3, 4)
     assert memory.fetches == [(BASE, LINE)]
     statistics = cache.statistics
     assert (statistics.hits, statistics.misses) == (1, 1)
-    assert (statistics.bytes_served, statistics.bytes_fetched) == (70, LINE)
+    assert (statistics.bytes_served, statistics.bytes_fetched) == (10, LINE)
 
 
 def test_neighbours_are_merged_up_to_the_limit() -> None:
@@ -118,7 +118,34 @@ def test_only_what_is_missing_is_fetched_unless_that_takes_more_packets() -> Non
     cache.read(BASE, 3 * LINE)
     cache.read(BASE + 4 * LINE, 1)
     cache.read(BASE + 3 * LINE, 3 * LINE)
-    assert memory.fetches == [(BASE, LINE), (BASE + LINE, 2 * LINE), (BASE + 4 * LINE, LINE), (BASE + 3 * LINE, 192)]
+    exact = (BASE + 3 * LINE, 3 * LINE)
+    assert memory.fetches == [(BASE, LINE), (BASE + LINE, 2 * LINE), (BASE + 4 * LINE, LINE), exact]
+
+
+def test_who_goes_on_where_the_last_read_ended_is_given_more_each_time() -> None:
+    """As `x/400xb` does, a byte at a time."""
+    memory = Memory([True])
+    cache = cache_of(memory, limit=511)
+    for offset in range(64 * LINE):
+        assert cache.read(BASE + offset, 1) == memory.plain(BASE + offset, 1)
+    assert [length // LINE for _address, length in memory.fetches] == [1, 1, 4, 16, 63]
+    cache.clear()
+    cache.read(BASE, 1)
+    cache.read(BASE + 2 * LINE, 1)
+    assert memory.fetches[-2:] == [(BASE, LINE), (BASE + 2 * LINE, LINE)]
+
+
+def test_more_is_read_ahead_for_who_looks_around_until_the_target_runs() -> None:
+    memory = Memory([True, True])
+    cache = cache_of(memory)
+    cache.read_ahead(4 * LINE)
+    cache.read(BASE, 1)
+    with cache.reading_ahead(8 * LINE):
+        cache.read(BASE + 16 * LINE, 1)
+    cache.read(BASE + 64 * LINE, 1)
+    cache.clear()
+    cache.read(BASE, 1)
+    assert [length // LINE for _address, length in memory.fetches] == [4, 8, 4, 1]
 
 
 def test_a_long_read_asks_for_just_what_is_wanted_where_lines_would_cost_a_packet_more() -> None:

@@ -181,6 +181,54 @@ def expected_end(
             return course.next_outside(place, *range_of(move, code), wanted)
 
 
+@settings(max_examples=60)
+@given(PROGRAMS, RANGES, st.sets(st.integers(0, 11), min_size=1, max_size=4), st.sets(st.integers(0, 11), max_size=1))
+@example([("call", 4), DEC, ("ne", 0), ("jump", 4), INC, RET], ("range", 0, 3), {4}, set())  # a loop with a call in it
+@example([INC, ("call", 0), ("jump", 2)], ("range", 0, 3), {0}, set())  # it calls itself, and comes by deeper down
+@example([("o", 0), INC], ("range", 0, 1), {0}, {0})  # a breakpoint that is passed by registers, to the range's end
+def test_functions_that_are_stepped_over_do_not_end_a_step(
+    program: list[bytes | tuple[str, int]], move: tuple[str, int, int], functions: set[int], stops: set[int]
+) -> None:
+    code = assemble(program)
+    at = addresses(*code)
+    passable = frozenset(at[n % len(at)] for n in functions)
+    course = course_of(code)
+    start, end = range_of(move, code)
+    wanted: set[int] = set()
+    ends = ends_passing(course, start, end, {at[n % len(at)] for n in stops}, passable)
+    assume(ends is not None)
+    assert ends is not None
+    cpu = a_machine(code)
+    with track_on(cpu, MiniCpus(cpu, limit=LIMIT * 10)) as track:
+        for number in stops:
+            toggle(track, at[number % len(at)], wanted)
+        seen = track.go(RangePlan(X86_64, track.target.thread, start, end, passable=passable))
+        assert seen is not None
+        states = [course.states[n] for n in ends]
+        assert registers(track) in [{name: state[name] for name in registers(track)} for state in states]
+
+
+def ends_passing(course: Course, start: int, end: int, stops: set[int], passable: frozenset[int]) -> list[int] | None:
+    """Where a step from the first instruction may end: outside the range or on a breakpoint, with the functions passed
+    over or at the beginning of one. None where that is farther than anybody looked, or a function does not return."""
+    states, ends, n = course.states, list[int](), 0
+    while True:
+        before, n = states[n], n + 1
+        if n >= len(states):
+            return None
+        here = states[n]
+        called = here["rip"] in passable and here["rsp"] == before["rsp"] - 8 and start <= before["rip"] < end
+        if called and here["rip"] not in stops:
+            ends.append(n)
+            while n < len(states) and states[n]["rsp"] < before["rsp"] and states[n]["rip"] not in stops:
+                n += 1
+            if n >= len(states) or (states[n]["rsp"], states[n]["rip"]) != (before["rsp"], before["rip"] + 5):
+                return [*ends, n] if n < len(states) and states[n]["rip"] in stops else None
+            here = states[n]
+        if here["rip"] in stops or not start <= here["rip"] < end:
+            return [*ends, n]
+
+
 def toggle(track: Track, address: int, wanted: set[int]) -> None:
     breakpoint_ = Breakpoint(BreakpointKind.SOFTWARE, address, 1)
     if address in wanted:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from nullmodem.errors import StateError, StubError
+from nullmodem.kernel.hooks import ModuleState
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.events import EventBus
@@ -33,6 +34,7 @@ class Modules:
 
     generation = 0
     all = ()
+    is_loading = False
 
     def event(self, _state: object, _address: int) -> None:
         self.generation += 1
@@ -52,7 +54,9 @@ def met(*, hook: int | None = None) -> Iterator[Met]:
     cpu = machine(*CODE, data=PAGE)
     with stub_on(cpu, MiniCpus(cpu)) as (stub, fake, line):
         session = Met(stub, cast("Any", None), EventBus())
-        kernel = SimpleNamespace(in_break_function=lambda pc: pc == BREAK_IN, hooks=SimpleNamespace(states={}))
+        kernel = SimpleNamespace(
+            in_break_function=lambda pc: pc == BREAK_IN, hooks=SimpleNamespace(states={0: ModuleState.LIVE})
+        )
         session._world = cast(
             "Any",
             SimpleNamespace(
@@ -60,7 +64,8 @@ def met(*, hook: int | None = None) -> Iterator[Met]:
                 modules=Modules(),
                 threads=SimpleNamespace(new_stop=lambda: None),
                 debug_registers=SimpleNamespace(enable=lambda: None, restore=lambda: None),
-                whole_line=lambda request, _pc: request,
+                whole_line=lambda request, _pc, _length_at: request,
+                function_at=lambda _pc: range(0),
             ),
         )
         stub.halt_reason()

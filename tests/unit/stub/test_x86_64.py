@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nullmodem.stub.arch import Instruction, Kind
 from nullmodem.stub.x86_64 import X86_64
 from support.minicpu import CF, CONDITIONS, OF, PF, SF, ZF, jump_if
 
@@ -90,36 +91,63 @@ LEAVES = [
 @pytest.mark.parametrize(("text", "what"), GOES_ON, ids=[what for _text, what in GOES_ON])
 def test_straight_line_code_includes(text: str, what: str) -> None:
     size = len(code(text))
-    assert CODE.straight_length(code(text) + code("c3") + NOPS, PC) == size
+    here = CODE.decode(code(text) + NOPS, PC)
+    assert here is not None
+    assert (here.kind, here.length, here.target) == (Kind.PLAIN, size, None)
     assert CODE.instruction_length(code(text) + NOPS, PC) == size
     assert not CODE.returns(code(text), PC)
 
 
 @pytest.mark.parametrize(("text", "what"), LEAVES, ids=[what for _text, what in LEAVES])
 def test_straight_line_code_ends_before(text: str, what: str) -> None:
-    assert CODE.straight_length(b"\x90" + code(text) + NOPS, PC) == 1
+    here = CODE.decode(code(text) + NOPS, PC)
+    assert here is None or here.kind is not Kind.PLAIN
     assert not CODE.keeps(code(text) + NOPS, frozenset())
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_straight_line_code_ends_before_a_conditional_jump(condition: str) -> None:
+def test_a_conditional_jump_goes_on_or_to_its_target(condition: str) -> None:
     near = bytes((0x0F, 0x80 + list(CONDITIONS).index(condition))) + bytes(4)
-    assert CODE.straight_length(jump_if(condition, 4) + NOPS, PC) == 0
-    assert CODE.straight_length(near + NOPS, PC) == 0
+    assert CODE.decode(jump_if(condition, 4) + NOPS, PC) == Instruction(2, Kind.BRANCH, PC + 6)
+    assert CODE.decode(near + NOPS, PC) == Instruction(6, Kind.BRANCH, PC + 6)
+
+
+def test_where_a_jump_and_a_call_lead_is_told_only_where_the_code_says_it() -> None:
+    assert CODE.decode(code("ebfe") + NOPS, PC) == Instruction(2, Kind.JUMP, PC)
+    assert CODE.decode(code("e8fbffffff") + NOPS, PC) == Instruction(5, Kind.CALL, PC, stack=-8)
+    for text in ("ffe0", "ffd0", "ff25000000", "c3", "cc", "cf"):
+        here = CODE.decode(code(text) + NOPS, PC)
+        assert here is not None
+        assert (here.kind, here.target) == (Kind.OTHER, None), text
+
+
+@pytest.mark.parametrize(
+    "text", ["55", "5d", "c9", "4883ec08", "488d6508", "89e4", "66bc0100", "c8000000", "9c", "89e0"]
+)
+def test_what_moves_the_stack_pointer_is_told(text: str) -> None:
+    here = CODE.decode(code(text) + NOPS, PC)
+    assert here is not None
+    assert here.stack == (0 if text == "89e0" else None)
+
+
+def test_what_a_call_and_a_return_do_to_the_stack_pointer_is_known() -> None:
+    changes = [CODE.decode(code(text) + NOPS, PC) for text in ("e8fbffffff", "c3", "c20800", "cf", "ffd0")]
+    assert [here.stack if here is not None else 0 for here in changes] == [-8, 8, None, None, None]
 
 
 @given(st.binary(max_size=40))
 def test_any_bytes_are_decoded_or_not_and_never_more_than_there_are(data: bytes) -> None:
-    assert 0 <= CODE.straight_length(data, PC) <= len(data)
+    here = CODE.decode(data, PC)
     length = CODE.instruction_length(data, PC)
     assert 0 <= length <= min(15, len(data))
-    here = registers(rax=1, rsp=1 << 63)
-    values = CODE.skip(data, here)
+    assert length == (here.length if here is not None else 0)
+    registers_ = registers(rax=1, rsp=1 << 63)
+    values = CODE.skip(data, registers_)
     if values is not None:
         assert length > 0
         assert set(values) <= X86_64.writable
         assert all(0 <= value < 1 << 64 for value in values.values())
-    for address, size in CODE.accesses(data, here):
+    for address, size in CODE.accesses(data, registers_):
         assert 0 <= address < 1 << 64
         assert size > 0
     CODE.keeps(data, frozenset({"rdi"}))

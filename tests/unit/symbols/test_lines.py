@@ -169,3 +169,48 @@ def test_there_is_no_code_around_a_place_without_a_line() -> None:
     table = LineTable([Row(1, 0, "a.c", 1, statement=True, end=False), Row(1, 4, "", 0, statement=False, end=True)])
     assert table.run_around(Place(1, 2)) == (0, 4)
     assert table.run_around(Place(1, 4)) == table.run_around(Place(2, 0)) == ()
+
+
+def scheduled(*rows: tuple[int, bool]) -> LineTable:
+    """A function of lines 10 to 20 in one file, four bytes a row, as an optimiser mixes them: (line, statement)."""
+    first = [Row(1, 0, "a.c", 10, statement=True, end=False), Row(1, 0, "a.c", 11, statement=True, end=False)]
+    middle = [Row(1, 4 + 4 * n, "a.c", line, statement=flag, end=False) for n, (line, flag) in enumerate(rows)]
+    last = 4 + 4 * len(rows)
+    end = [Row(1, last, "a.c", 20, statement=True, end=False), Row(1, last + 4, "", 0, statement=False, end=True)]
+    return LineTable([*first, *middle, *end])
+
+
+def on_from(rows: tuple[tuple[int, bool], ...], length: int = 4) -> int:
+    """Where a step over line 11, whose first run ends at 4, goes on to."""
+    function = range(4 * len(rows) + 8)
+    return scheduled(*rows).run_on(Place(1, 0), 4, function, lambda _offset: length)
+
+
+def test_single_instructions_of_other_lines_that_begin_no_statement_are_passed_over() -> None:
+    assert on_from(((12, False), (11, False), (13, False), (12, True))) == 16
+    assert on_from(((12, False),)) == 8
+    assert on_from(((12, True), (11, False))) == 4
+    assert on_from(((12, False), (12, True))) == 8
+
+
+def test_behind_the_first_of_several_instructions_of_another_line_a_debugger_is_asked() -> None:
+    assert on_from(((12, False), (11, False)), length=2) == 6
+    assert on_from(((12, False), (11, False)), length=0) == 4
+
+
+def test_lines_of_an_inlined_function_are_not_passed_over() -> None:
+    assert on_from(((5, False), (11, False))) == 4
+    assert on_from(((21, False), (11, False))) == 4
+
+
+def test_from_an_inlined_function_no_line_of_its_caller_is_passed_over() -> None:
+    """A debugger leaves a frame there."""
+    table = scheduled((5, True), (12, False), (12, True))
+    assert table.run_on(Place(1, 4), 8, range(20), lambda _offset: 4) == 8
+
+
+def test_a_run_goes_on_to_the_functions_end_at_most() -> None:
+    table = scheduled((12, False), (11, False), (12, False))
+    assert table.run_on(Place(1, 0), 4, range(10), lambda _offset: 4) == 4  # its last line is not beyond line 11
+    assert table.run_on(Place(1, 0), 4, range(14), lambda _offset: 8) == 12
+    assert table.run_on(Place(2, 0), 4, range(10), lambda _offset: 4) == 4

@@ -20,7 +20,7 @@ from nullmodem.rsp.framing import Interrupt
 from nullmodem.rsp.replies import ConsoleOutput, Terminated
 from nullmodem.rsp.requests import parse_request
 from nullmodem.rsp.server import ServerConnection
-from nullmodem.session.model import Event, Lost, ModulesChanged, Said, State, Stopped
+from nullmodem.session.model import Event, Lost, ModulesChanged, Printed, Said, State, Stopped
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
@@ -138,6 +138,9 @@ class GdbConnection:
         match event:
             case Said(text):
                 self._tell(text)
+            case Printed(client, text):
+                if client == self._handlers.client:
+                    self._print(text)
             case Lost(reason):
                 if self._waiting_after is not None:
                     self._console(f"the target is lost: {reason}\n")
@@ -170,7 +173,10 @@ class GdbConnection:
 
     def _tell(self, text: str) -> None:
         """Say a line as soon as gdb listens, which it does only while it waits."""
-        self._unsaid.append(text + "\n")
+        self._print(text + "\n")
+
+    def _print(self, text: str) -> None:
+        self._unsaid.append(text)
         if self._waiting_after is not None:
             self._say_unsaid()
 

@@ -16,6 +16,7 @@ from nullmodem.rsp import replies, requests
 from nullmodem.rsp.hexadecimal import encode_hex
 from nullmodem.rsp.threads import ALL_THREADS, ANY_THREAD, encode_thread_id
 from nullmodem.session.breakpoints import Breakpoint
+from nullmodem.session.conditions import terms_of
 from nullmodem.session.model import Access, Answer, Resume, ResumeKind, Stop, StopReason
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ FEATURES = ";".join(
         "swbreak+",
         "hwbreak+",
         "binary-upload+",
+        "ConditionalBreakpoints+",
+        "BreakpointCommands+",
     )
 ).encode()
 
@@ -135,6 +138,11 @@ class Handlers:
                 code = EPERM
         return replies.ErrorReply(code, error.message if self._texts else "").encode()
 
+    @property
+    def client(self) -> str | None:
+        """Who this gdb is to the session, once it has asked for the target."""
+        return self._client
+
     def gone(self) -> None:
         """gdb has hung up without a word."""
         if self._client is not None:
@@ -208,7 +216,7 @@ class Handlers:
         """A stop as gdb reads it, with the registers it would ask for next."""
         self._documents.new_stop(attaching=attaching)
         self._thread = None
-        registers = self._live.registers()
+        shown, arch = self._live.shown_registers(frame=not library), self._live.arch
         reason = None
         if stop.reason is StopReason.BREAKPOINT:
             reason = replies.StopReason.SWBREAK
@@ -218,20 +226,25 @@ class Handlers:
         return replies.StopReply(
             signal=0 if library else stop.signal,
             thread=stop.thread,
-            registers=tuple((r.number, registers.field(r)) for r in registers.arch.registers),
+            registers=tuple((r.number, r.encode(shown[r.name])) for r in arch.registers if r.name in shown),
             reason=None if library else reason,
             library=library,
             watch=None if library else watched,
         ).encode()
 
     def _read_registers(self, _request: requests.ReadRegisters) -> bytes:
-        return encode_hex(self._live.registers(self._thread).raw)
+        """The first register alone. gdb takes those that are not in this answer to be asked for one by one (remote.c
+        process_g_packet), and then asks for no more than it wants: two or three of them, as a rule."""
+        return self._register(0)
 
     def _read_register(self, request: requests.ReadRegister) -> bytes:
-        register = self._live.arch.numbered(request.number)
+        return self._register(request.number)
+
+    def _register(self, number: int) -> bytes:
+        register = self._live.arch.numbered(number)
         if register is None:
             return b"xxxxxxxx"  # gdb shows <unavailable>: kgdb has no floating point and no segment bases
-        return encode_hex(self._live.registers(self._thread).field(register))
+        return encode_hex(register.encode(self._live.register(register.name, self._thread)))
 
     def _write_register(self, request: requests.WriteRegister) -> bytes:
         register = self._live.arch.numbered(request.number)
@@ -241,7 +254,12 @@ class Handlers:
         return replies.OK
 
     def _write_registers(self, request: requests.WriteRegisters) -> bytes:
-        self._change(self._live.arch.parse(request.data[: self._live.arch.g_length]).as_dict())
+        """As many as there are: gdb writes back what a ``g`` gave it."""
+        data, arch = request.data, self._live.arch
+        given = [register for register in arch.registers if register.offset + register.size <= len(data)]
+        if not given or len(data) not in (given[-1].offset + given[-1].size, arch.g_length):
+            return replies.ErrorReply(EINVAL).encode()
+        self._change({r.name: int.from_bytes(data[r.offset : r.offset + r.size], "little") for r in given})
         return replies.OK
 
     def _change(self, values: dict[str, int]) -> None:
@@ -271,7 +289,8 @@ class Handlers:
         if request.kind is requests.BreakpointKind.READ and not self._live.arch.watches_reads_alone:
             # gdb then watches for reads and writes, and passes over stops at which the value has changed.
             return replies.UNSUPPORTED
-        self._live.insert(self._attached, self._breakpoint(request))
+        terms = terms_of(self._live.arch, request.conditions, request.commands)
+        self._live.insert(self._attached, self._breakpoint(request), terms)
         return replies.OK
 
     def _remove(self, request: requests.RemoveBreakpoint) -> bytes:

@@ -129,6 +129,10 @@ def index_cache(gdb: Gdb) -> list[str]:
     return [*on, "-ex", "set index-cache enabled off"]
 
 
+SETTINGS = ("-iex", "set stack-cache off")
+"""The session keeps what it reads itself. gdb's own cache asks for 64 bytes of stack where it wants an address."""
+
+
 def command_line(gdb: Gdb, invitation: Invitation) -> list[str]:
     """The whole command. The user's own settings and init files are left as they are."""
     command = [gdb.path, "-q"]
@@ -136,6 +140,7 @@ def command_line(gdb: Gdb, invitation: Invitation) -> list[str]:
         # Or gdb asks its user, at the first start, whether to ask servers on the Internet about a kernel built here.
         command += ["-iex", "set debuginfod enabled off"]
     command += index_cache(gdb)
+    command += SETTINGS
     # The files the target names are on this machine. Left to find that out, gdb warns of it at every start.
     command += ["-iex", "set sysroot"]
     command += [invitation.vmlinux, "-ex", f"target remote {invitation.remote}"]

@@ -29,9 +29,7 @@ def test_features_are_announced_and_nothing_the_kernel_would_have_to_do(rig: Rig
     assert {b"QStartNoAckMode+", b"qXfer:libraries:read+", b"vContSupported+", b"swbreak+", b"binary-upload+"} <= {
         *features
     }
-    assert not any(
-        feature.startswith((b"QNonStop", b"ConditionalBreakpoints", b"multiprocess+")) for feature in features
-    )
+    assert not any(feature.startswith((b"QNonStop", b"multiprocess+")) for feature in features)
     assert any(feature.startswith(b"PacketSize=") for feature in features)
     assert rig.live.state is State.RUNNING, "a gdb that only says hello stops nobody"
 
@@ -153,16 +151,14 @@ def test_memory_is_written_in_hex_and_raw_and_read_back(rig: Rig) -> None:
     assert gdb.ask(b"M1000,1:00").startswith(b"E")
 
 
-def test_registers_are_written_one_by_one_and_all_together(rig: Rig) -> None:
+def test_registers_are_written_one_by_one_and_several_together(rig: Rig) -> None:
     gdb = rig.gdb()
-    stop = gdb.attach()
+    gdb.attach()
     assert gdb.ask(b"P0=0102030405060708") == b"OK"
     registers = bytearray.fromhex(gdb.ask(b"g").decode())
-    assert registers[:8] == bytes(range(1, 9))
-    registers[8:16] = b"\x09" * 8
-    assert gdb.ask(b"G" + registers.hex().encode()) == b"OK"
+    assert registers == bytes(range(1, 9))  # the others are asked for one by one
+    assert gdb.ask(b"G" + (registers + b"\x09" * 8).hex().encode()) == b"OK"
     assert gdb.ask(b"p1") == b"09" * 8
-    assert len(stop.registers) == 22
     gdb.send(b"c")
     rig.until(State.RUNNING)
     assert rig.machine.cpus[0].registers["rax"] == int.from_bytes(bytes(range(1, 9)), "little")
