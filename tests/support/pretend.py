@@ -75,6 +75,12 @@ class Live:
         msg = f"no module {name!r} is loaded"
         raise UsageError(msg, hint="Loaded modules: simple, stale.")
 
+    def run_kdb(self, command: str) -> str:
+        if not self.is_stopped:
+            msg = "cannot run a kdb command: the target is running"
+            raise StateError(msg, state="running", hint="Interrupt it first.")
+        return f"{command}: kdb says\n" if command != "nothing" else ""
+
     def say(self, text: str) -> None:
         self.events.publish(Said(text))
 

@@ -20,9 +20,11 @@ from nullmodem.api.ways import parse_ways
 from nullmodem.errors import IdentityError, KernelDataError, TargetError
 from nullmodem.kbuild import build_module, ensure_kernel
 from nullmodem.session.model import State, StopReason
+from nullmodem.stub.recorded import read_stops
 from nullmodem.targets.qemu import QemuTarget
 from nullmodem.targets.spec import QemuSpec
 from nullmodem.waiting import wait_readable
+from nullmodem.wire.recording import read_recording
 from nullmodem.wire.spec import parse_wire
 from support.lines import Ser2net, free_port
 from support.modules import copy_module
@@ -207,7 +209,7 @@ def test_every_command_works_on_a_session_that_was_attached(board: Board, cli: C
         f'modules = ["{board.directory}"]\nbreak-in = ["break", "shell"]\n',
         encoding="utf-8",
     )
-    process = cli.start("attach", "lab-board", "--no-gdb", cwd=cli.runtime)
+    process = cli.start("attach", "lab-board", "--no-gdb", "--record", "wire.rec", cwd=cli.runtime)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("file ")
     assert process.stdout.readline().startswith("target remote ")
@@ -222,6 +224,9 @@ def test_every_command_works_on_a_session_that_was_attached(board: Board, cli: C
     assert cli.good("exec", "insmod /host/simple.ko && echo loaded").endswith("loaded\n")
     assert "simple" in cli.good("modules")
     assert ".init.text" in cli.good("loadmap", "simple")
+    recording = read_recording(cli.runtime / "wire.rec")
+    assert recording.header.about["wire"] == board.line
+    assert len(read_stops(recording.entries)) >= 3  # met, interrupted, and the module's load
     done = cli("gdb", "--", "-batch", "-ex", "info sharedlibrary", "-ex", "print simple_text")
     assert done.returncode == 0
     assert "simple.ko" in done.stdout

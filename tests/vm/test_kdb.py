@@ -11,13 +11,12 @@ from support.gdb import debian
 
 if TYPE_CHECKING:
     from conftest import Bench
+    from support.cli import Cli
 
-pytestmark = [
-    pytest.mark.vm,
-    pytest.mark.gdb,
-    # That it comes up shows that a first stop in kdb is taken from it.
-    pytest.mark.parametrize("booted", [pytest.param(("6.1-kdb", debian), id="6.1-kdb")], indirect=True),
-]
+pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+
+# That it comes up shows that a first stop in kdb is taken from it.
+with_kdb = pytest.mark.parametrize("booted", [pytest.param(("6.1-kdb", debian), id="6.1-kdb")], indirect=True)
 
 
 def land_in_kdb(bench: Bench) -> None:
@@ -29,6 +28,7 @@ def land_in_kdb(bench: Bench) -> None:
     gdb.quit()
 
 
+@with_kdb
 def test_kdb_is_asked_without_leaving_the_session(shared_bench: Bench) -> None:
     bench = shared_bench
     gdb = bench.gdb()
@@ -46,6 +46,7 @@ def test_kdb_is_asked_without_leaving_the_session(shared_bench: Bench) -> None:
     gdb("detach")
 
 
+@with_kdb
 def test_a_stop_that_lands_in_kdb_is_taken_from_it(shared_bench: Bench) -> None:
     bench = shared_bench
     land_in_kdb(bench)
@@ -56,6 +57,7 @@ def test_a_stop_that_lands_in_kdb_is_taken_from_it(shared_bench: Bench) -> None:
     assert bench.sh("echo well") == "well\n"
 
 
+@with_kdb
 def test_a_breakpoint_whose_stop_lands_in_kdb_is_a_breakpoint(shared_bench: Bench) -> None:
     bench = shared_bench
     gdb = bench.gdb()
@@ -72,3 +74,18 @@ def test_a_breakpoint_whose_stop_lands_in_kdb_is_a_breakpoint(shared_bench: Benc
     bench.finish(gdb, reading)
     bench.interrupt(gdb)
     gdb("detach")
+
+
+def test_kdb_is_asked_from_another_terminal(cli: Cli) -> None:
+    cli.serve("--kernel", "6.1-kdb")
+    assert "the target is running" in cli.bad("kdb", "summary", code=1)
+    cli.good("interrupt")
+    assert "release    6.1" in cli.good("kdb", "summary")
+    assert "Linux version 6.1" in cli.good("kdb", "dmesg")
+    assert "would stay in force" in cli.bad("kdb", "dmesg | grep Linux", code=2)
+    several = cli("kdb", text="summary\nreboot\nps A\n")
+    assert "release    6.1" in several.stdout
+    assert "kdb's `reboot` is not sent" in several.stderr
+    assert "swapper" in several.stdout
+    assert "kdb's `go` is not sent" in cli.bad("kdb", "go", code=2)
+    assert cli.facts("status")["target"]["state"] == "stopped"

@@ -30,6 +30,7 @@ from nullmodem.targets.console import Console
 from nullmodem.targets.console_shell import ConsoleShell
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.opening import open_wire
+from nullmodem.wire.recorder import RecordedStream, Recorder
 from nullmodem.wire.shared import SharedLine
 from nullmodem.wire.spec import Wire, baud_of, parse_wire
 
@@ -59,7 +60,8 @@ class ConsoleAt(Enum):
 class AttachOptions:
     """The target. ``console`` is a line of its own, or whether it shares kgdb's. ``search`` are directories with
     modules' files; ``build_tree`` is where modules are built against, None when the vmlinux is not in one.
-    ``debuginfod``: servers may be asked for debug info.
+    ``debuginfod``: servers may be asked for debug info. ``record`` is a new file to which every byte of the wire is
+    recorded.
     """
 
     wire: Wire
@@ -70,6 +72,7 @@ class AttachOptions:
     ways: tuple[WayName, ...] = parse_ways(DEFAULT_WAYS)
     policy: Policy = Policy.RELEASE
     debuginfod: bool = False
+    record: Path | None = None
 
 
 def parse_console(text: str) -> Wire | ConsoleAt:
@@ -126,12 +129,18 @@ def connect(options: AttachOptions, search: tuple[Path, ...], workdir: Path, jou
     fetch = Debuginfod(os.environ.get("DEBUGINFOD_URLS", "")) if options.debuginfod else no_debug_info
     files = read_files(options.vmlinux, search, workdir, fetch=fetch)
     with contextlib.ExitStack() as stack:
-        ends = _open(options, workdir, stack)
+        arch = by_elf_machine(files.vmlinux.machine)
+        recorder = None
+        if options.record is not None:
+            recorder = Recorder(options.record, arch.name, {"wire": str(options.wire)})
+            stack.callback(recorder.close)
+        ends = _open(options, workdir, stack, recorder)
         shell = ConsoleShell(ends.console) if ends.console is not None else None
         ways = make_ways(options.ways, ends.line, ends.console, shell)
-        arch = by_elf_machine(files.vmlinux.machine)
         stub = KgdbStub(ends.stub, arch, patience=Patience(baud=baud_of(options.wire)))
         session = Session(stub, files, EventBus(), ahead=AHEAD, policy=options.policy)
+        if recorder is not None:
+            recorder.on_trouble = session.say
         if journal is not None:
             kept = Journal(journal, _head(options, search))
             session.table.send_through(lambda inserter: JournaledStub(inserter, kept))
@@ -191,9 +200,13 @@ class _Ends:
     console: Console | None
 
 
-def _open(options: AttachOptions, workdir: Path, stack: contextlib.ExitStack) -> _Ends:
+def _open(
+    options: AttachOptions, workdir: Path, stack: contextlib.ExitStack, recorder: Recorder | None = None
+) -> _Ends:
     stream = open_wire(options.wire)
     stack.callback(stream.close)
+    if recorder is not None:
+        stream = RecordedStream(stream, recorder)
     if options.console is ConsoleAt.NONE:
         return _Ends(stream, None, None)
     log = workdir / "console.log"

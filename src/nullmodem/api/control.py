@@ -156,6 +156,7 @@ class Conversation:
             protocol.Continue: self._continue,
             protocol.Execute: self._execute,
             protocol.Push: self._push,
+            protocol.AskKdb: self._ask_kdb,
             protocol.End: lambda _request: protocol.Ending(os.getpid()),
         }
 
@@ -234,6 +235,10 @@ class Conversation:
 
     def _push(self, request: protocol.Push) -> protocol.Pushed:
         return protocol.Pushed(self._machine.push(_absolute(request.file), request.destination or None))
+
+    def _ask_kdb(self, request: protocol.AskKdb) -> protocol.Exited:
+        self._output(self._live.run_kdb(request.command).encode())
+        return protocol.Exited(0)
 
     def _execute(self, request: protocol.Execute) -> protocol.Exited:
         words = request.words

@@ -105,6 +105,13 @@ class Execute:
 
 
 @dataclass(frozen=True, slots=True)
+class AskKdb:
+    """Have the kernel's kdb run a command that looks at the stopped target; what it prints is output. → Exited"""
+
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
 class Push:
     """``file`` is absolute; ``destination`` empty for the shared directory. → Pushed"""
 
@@ -118,7 +125,19 @@ class End:
 
 
 Request = (
-    GetStatus | GetModules | GetLoadMap | Build | Load | Unload | Reload | Interrupt | Continue | Execute | Push | End
+    GetStatus
+    | GetModules
+    | GetLoadMap
+    | Build
+    | Load
+    | Unload
+    | Reload
+    | Interrupt
+    | Continue
+    | Execute
+    | Push
+    | AskKdb
+    | End
 )
 
 REQUESTS: Final[dict[str, type[Request]]] = {
@@ -133,6 +152,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "continue": Continue,
     "exec": Execute,
     "push": Push,
+    "kdb": AskKdb,
     "stop": End,
 }
 _NAMES: Final = {kind: name for name, kind in REQUESTS.items()}

@@ -101,6 +101,13 @@ class RemoteMachine:
         done = self._ask(protocol.Execute(tuple(words)), protocol.Exited, on_output=on_output, on_note=on_note)
         return done.code
 
+    def ask_kdb(self, command: str, on_output: Callable[[bytes], None]) -> None:
+        """Have the kernel's kdb run a command that looks at the stopped target.
+
+        Raises UsageError when the kernel has no kdb, or the command is not to be sent; StateError while it runs.
+        """
+        self._ask(protocol.AskKdb(command), protocol.Exited, on_output=on_output)
+
     def push(self, file: Path, destination: str = "") -> str:
         """Copy a file to the target; returns its path there."""
         return self._ask(protocol.Push(str(file.absolute()), destination), protocol.Pushed).path

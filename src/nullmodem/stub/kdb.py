@@ -47,6 +47,12 @@ def check_command(text: str) -> str:
         raise UsageError("a kdb command is printable ASCII")
     if not command:
         raise UsageError("which kdb command?", hint="`monitor kdb help` lists those the kernel has.")
+    if "|" in command:
+        # parse_grep in kdb_main.c sets the filter, and only kdb's prompt, which does not come here, takes it away.
+        raise UsageError(
+            "kdb's `| grep` is not sent: it would stay in force for every later command",
+            hint="Filter what is printed instead: `nullmodem kdb dmesg | grep ...` in a shell, gdb's `pipe` in gdb.",
+        )
     if len(command) > COMMAND_LIMIT:
         raise UsageError(f"a kdb command has at most {COMMAND_LIMIT} characters, not {len(command)}")
     # kdb takes some commands by their first letters.

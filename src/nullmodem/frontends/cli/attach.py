@@ -60,6 +60,9 @@ def _complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: s
 @click.option("--break", "breakpoints", multiple=True, metavar="LOCATION", help="A breakpoint to set; may be repeated.")
 @click.option("--gdb", "gdb_path", metavar="PATH", help="The gdb to use, instead of the first one found.")
 @click.option("--session", "-s", "name", default="", metavar="NAME", help="What to call the session.")
+@click.option(
+    "--record", type=click.Path(path_type=Path), metavar="FILE", help="Record every byte of the wire to this new file."
+)
 @click.option("--keep", is_flag=True, help="Go on serving when gdb has ended, as with --no-gdb.")
 @click.option("--no-gdb", is_flag=True, help="Serve only: print what a gdb needs, and wait for Ctrl-C.")
 @click.option(
@@ -82,6 +85,7 @@ def attach(
     breakpoints: tuple[str, ...],
     gdb_path: str | None,
     name: str,
+    record: Path | None,
     keep: bool,
     no_gdb: bool,
     listen: str,
@@ -108,7 +112,9 @@ def attach(
     if no_gdb and (breakpoints or gdb_path or arguments):
         raise UsageError("--no-gdb excludes --break, --gdb and arguments for gdb")
     gdb = None if no_gdb else find_gdb(gdb_path)
-    plan = AttachPlan(target, vmlinux, modules, build_tree, console, ways, name, listen, debuginfod=debuginfod)
+    plan = AttachPlan(
+        target, vmlinux, modules, build_tree, console, ways, name, listen, debuginfod=debuginfod, record=record
+    )
     with attaching(plan, errors_console()) as host:
         code = 0
         if gdb is not None:

@@ -42,6 +42,7 @@ class AttachPlan:
     name: str = ""
     listen: str = ""
     debuginfod: bool = False
+    record: Path | None = None
 
 
 @contextlib.contextmanager
@@ -70,6 +71,7 @@ def options_of(plan: AttachPlan) -> AttachOptions:
             console=plan.console or named.console,
             ways=plan.ways or named.break_in,
             debuginfod=plan.debuginfod,
+            record=plan.record,
         )
     wire = parse_console(plan.target)
     if isinstance(wire, ConsoleAt):
@@ -82,6 +84,7 @@ def options_of(plan: AttachPlan) -> AttachOptions:
         build_tree=plan.build_tree.expanduser().absolute() if plan.build_tree is not None else None,
         ways=parse_ways(plan.ways or DEFAULT_WAYS),
         debuginfod=plan.debuginfod,
+        record=plan.record,
     )
 
 

@@ -13,6 +13,7 @@ from nullmodem.frontends.cli.control import continue_, interrupt, stop
 from nullmodem.frontends.cli.doctor import doctor
 from nullmodem.frontends.cli.facts import list_, loadmap, modules, status
 from nullmodem.frontends.cli.gdb import gdb
+from nullmodem.frontends.cli.kdb import kdb
 from nullmodem.frontends.cli.kernel import kernel
 from nullmodem.frontends.cli.machine import console, exec_, push
 from nullmodem.frontends.cli.modules import load, reload, unload
@@ -26,7 +27,7 @@ from nullmodem.frontends.cli.run import run
     sections={
         "Start": (run, attach, doctor, kernel),
         "Look": (status, list_, modules, loadmap, replay),
-        "Debug": (gdb, interrupt, continue_),
+        "Debug": (gdb, interrupt, continue_, kdb),
         "Modules": (load, unload, reload),
         "Target": (exec_, push, console, stop, recover),
         "By hand": (gdbstart, gdbinit),

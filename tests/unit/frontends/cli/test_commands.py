@@ -309,3 +309,13 @@ def test_the_shell_is_offered_what_there_is(
     monkeypatch.setenv("COMP_CWORD", str(len(words)))
     result = CliRunner().invoke(main, [], prog_name="nullmodem")
     assert [line.partition(",")[2] for line in result.stdout.splitlines() if line] == offered
+
+
+def test_kdb_is_asked_once_or_many_times(machine: Machine) -> None:
+    assert "the target is running" in bad(1, "kdb", "summary")
+    machine.live.halt()
+    assert good("kdb", "ps", "A") == "ps A: kdb says\n"
+    assert "kdb printed nothing" in run("kdb", "nothing").stderr
+    result = CliRunner().invoke(main, ["kdb"], input="summary\n\nps\n")
+    assert result.exit_code == 0
+    assert result.stdout == "summary: kdb says\nps: kdb says\n"
