@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from nullmodem.api.attach import AttachOptions, attach, look_at_files
+from nullmodem.api.ways import parse_ways
+from nullmodem.kbuild import ensure_kernel
+from nullmodem.targets.qemu import QemuTarget
+from nullmodem.targets.spec import QemuSpec
+from nullmodem.wire.spec import parse_wire
 from support.gdb import debian
 
 if TYPE_CHECKING:
@@ -89,3 +98,22 @@ def test_kdb_is_asked_from_another_terminal(cli: Cli) -> None:
     assert "swapper" in several.stdout
     assert "kdb's `go` is not sent" in cli.bad("kdb", "go", code=2)
     assert cli.facts("status")["target"]["state"] == "stopped"
+
+
+def test_kdb_on_the_one_cable_with_the_console(tmp_path: Path) -> None:
+    kernel = ensure_kernel("6.1-kdb")
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="nm-"))
+        chardev = f"socket,path={place}/line,server=on,wait=off"
+        target = QemuTarget.launch(QemuSpec(kernel.image, line=chardev, shared=True), tmp_path / "board")
+        stack.callback(target.close)
+        options = AttachOptions(parse_wire(f"unix:{place}/line"), kernel.vmlinux, ways=parse_ways(["shell"]))
+        machine = attach("board", options, look_at_files(options), Path(place))
+        stack.callback(machine.close)
+        machine.interrupt()
+        said = machine.live.run_kdb("dmesg")
+        assert "Linux version 6.1" in said
+        assert said.count("\n") > 100
+        machine.continue_target()
+        assert machine.run("echo well").wait(30).result is not None
+        assert "Entering kdb" in machine.target.console.text()  # type: ignore[attr-defined]

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from nullmodem.wire.stop_forms import ANY, sums_up
 
+_OK = b"$OK#9a"
+
 
 class StandingStub:
     """What a stub says between a stop and the next request to go on, and what the kernel prints in between.
 
-    It says one acknowledgement and one packet for each request, and its last packet again when it is asked to. A packet
-    with a wrong byte is still a packet where one is awaited: whoever asked has to know that it was damaged.
+    It says one acknowledgement and one packet for each request, behind any number of ``O`` packets, and its last packet
+    again when it is asked to. A packet with a wrong byte is still a packet where one is awaited: whoever asked has to
+    know that it was damaged.
     """
 
     def __init__(self) -> None:
@@ -58,7 +61,8 @@ class StandingStub:
         found = ANY.fullmatch(bytes(packet))
         if found and sums_up(found) and (self.awaited or packet == self._last):
             protocol += packet
-            self._last, self.awaited = bytes(packet), False
+            # What kdb prints comes in `O` packets, and the answer after them.
+            self._last, self.awaited = bytes(packet), packet.startswith(b"$O") and packet != _OK
             packet.clear()
         else:
             self._damaged(text, protocol)
