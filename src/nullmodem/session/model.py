@@ -157,6 +157,8 @@ class Resume:
     """How a client wants the target to go on. ``start`` and ``end`` bound a range step: it ends outside [start, end).
 
     ``deliver`` passes the fault that stopped the kernel on to it (gdb's ``C`` with a signal): the kernel oopses.
+    ``alone``: the other threads are to stand still during a step. On kgdb they do not; but what they run into is shown
+    only when the step has been.
     """
 
     kind: ResumeKind = ResumeKind.CONTINUE
@@ -164,6 +166,7 @@ class Resume:
     end: int = 0
     thread: int | None = None
     deliver: bool = False
+    alone: bool = False
 
 
 class Policy(Enum):

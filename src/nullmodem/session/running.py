@@ -24,6 +24,7 @@ from nullmodem.session.stepping import (
     RangePlan,
     Run,
     SingleStep,
+    StepPlan,
 )
 from nullmodem.session.steps import Steps
 from nullmodem.session.stopped import RegistersAtNeed
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from nullmodem.stub.client import KgdbStub
 
 SIGINT, SIGTRAP = 2, 5
+MOST_HELD = 100
+"""How often a thread is sent back onto a breakpoint until another one has come where it is to stop. That one may wait
+for the same processor, which the first gives up to it within some ticks of the clock, or for the first itself."""
 HOST_SIGNALS = {7: 10, 10: 30, 12: 31}
 """The stub reports Linux's numbers where gdb has its own: SIGBUS, SIGUSR1, SIGUSR2 (include/gdb/signals.def)."""
 
@@ -47,6 +51,7 @@ class Arrival(Enum):
     MOVE_ENDED = auto()
     LATE_STEP = auto()
     UNWANTED = auto()
+    HELD = auto()
     FOREIGN = auto()
     HOOK = auto()
     BREAKPOINT = auto()
@@ -100,6 +105,7 @@ class Runner:
         self._journey = _Journey(ContinuePlan())
         self._steps = Steps(stub.arch, target)
         self._passed: int | None = None
+        self._held = 0
         self.hooks: dict[int, Hook] = {}
         self.interrupted: Callable[[], bool] = lambda: False
         self.is_break_in: Callable[[int], bool] = lambda _pc: False
@@ -112,6 +118,7 @@ class Runner:
         ``passing``: a client runs to where a call returns to, on its way through a line, and will step on from there.
         """
         self._journey = _Journey(plan, passing)
+        self._held = 0
         self._passed = self._target.own_pc
         self._continue_plan()
 
@@ -272,11 +279,25 @@ class Runner:
                 self._at_breakpoint(StopReason.BREAKPOINT if hit else StopReason.HARDWARE_BREAKPOINT)
             case Arrival.UNEXPLAINED:
                 self._owner.on_unexplained(reply.signal)
-            case Arrival.FOREIGN:
-                # Somebody else ran into the plan's temporary breakpoint: take it over it and go on waiting.
-                self._step()
-            case Arrival.UNWANTED:
-                self._repeat_move()
+            case Arrival.FOREIGN | Arrival.HELD | Arrival.UNWANTED as nobodys:
+                self._pass_over(nobodys)
+
+    def _pass_over(self, arrival: Arrival) -> None:
+        """Go on from a stop that is shown to nobody, or not now."""
+        move = self._journey.outstanding
+        if arrival is Arrival.HELD:
+            # It stands on the breakpoint again, and runs into it again and again until the step is done.
+            self._held += 1
+            self._run(Run(frozenset({self._target.own_pc})))
+        elif arrival is Arrival.FOREIGN and isinstance(move, Run) and self._held < MOST_HELD:
+            # Somebody else ran into the plan's temporary breakpoint. To step it off, the breakpoint would have to go
+            # for all, and the plan's own thread could pass unseen: it would never stop. So it waits there, too.
+            self._held += 1
+            self._run(move)
+        elif arrival is Arrival.FOREIGN:
+            self._step()
+        else:
+            self._repeat_move()
 
     def _correct_pc(self) -> bool:
         """Whether one of our software breakpoints was executed; the pc is set back onto it."""
@@ -301,8 +322,18 @@ class Runner:
         if not (hit or stepped or self._table.hardware_at(pc)):
             return Arrival.UNEXPLAINED
         if self._table.owners(pc) and not stepped:
-            return Arrival.BREAKPOINT
+            return Arrival.HELD if hit and self._must_wait() else Arrival.BREAKPOINT
         return self._classify_move(stepped=stepped)
+
+    def _must_wait(self) -> bool:
+        """Whether a step that a client asked of another thread alone has to be shown first.
+
+        gdb does so to get a thread off a breakpoint, and aborts when it is told of another thread meanwhile (infrun.c
+        finish_step_over: "Assertion `ecs->event_thread->control.trap_expected' failed").
+        """
+        plan = self._journey.plan
+        alone = isinstance(plan, StepPlan) and plan.alone and plan.thread in self._steps
+        return alone and plan.thread != self._target.thread and self._held < MOST_HELD
 
     def _classify_move(self, *, stepped: bool) -> Arrival:
         """What a step, or a trap that no client asked for, means to the plan under way."""

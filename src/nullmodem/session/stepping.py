@@ -120,10 +120,11 @@ class ReturnPlan:
 
 
 class StepPlan:
-    """One instruction."""
+    """One instruction. ``alone``: what other threads run into meanwhile is to wait."""
 
-    def __init__(self, thread: int | None) -> None:
+    def __init__(self, thread: int | None, *, alone: bool = False) -> None:
         self.thread = thread
+        self.alone = alone
         self._done = False
 
     def next(self, target: StoppedTarget) -> Move:  # noqa: ARG002
@@ -246,7 +247,7 @@ def plan_for(
         case ResumeKind.CONTINUE:
             return ContinuePlan(deliver=request.deliver)
         case ResumeKind.STEP:
-            plan = StepPlan(thread)
+            plan = StepPlan(thread, alone=request.alone)
         case ResumeKind.RANGE:
             plan = RangePlan(arch, thread, request.start, request.end, around=around, passable=passable)
     return plan if interrupted is None else ReturnPlan(thread, interrupted, plan)

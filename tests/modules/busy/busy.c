@@ -5,8 +5,9 @@
  *	echo 1 > /sys/module/busy/parameters/crowd	a thread on each processor, until 0 is written
  *	echo 25 > /sys/module/busy/parameters/walk	calls busy_entry() so often
  *
- * The threads spend their time in busy_spin(), go through busy_lines() as the walker does, and now and then pass
- * busy_beacon(), which counts how often that happened.
+ * The threads spend their time in busy_spin(), and go through busy_lines() as the walker does. That of the last processor
+ * passes busy_beacon() now and then, which counts how often that happened. It is the only one: while a thread is stepped
+ * off a breakpoint, which kgdb takes out for all, another could pass there unseen.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -20,10 +21,11 @@
 #include <linux/sched.h>
 
 #define WALKER 999
-#define TURNS_PER_BEACON 48
+#define TURNS_PER_BEACON 16
 
 struct busy_state {
 	int who;
+	bool passes_beacon;
 	unsigned int turns;
 	unsigned int mixed[4];
 };
@@ -78,7 +80,7 @@ static int busy_main(void *data)
 	while (!kthread_should_stop()) {
 		busy_spin(200000);
 		busy_lines(state);
-		if (++turn % TURNS_PER_BEACON == 0)
+		if (state->passes_beacon && ++turn % TURNS_PER_BEACON == 0)
 			busy_beacon(state);
 		cond_resched();
 	}
@@ -123,6 +125,7 @@ static int busy_start(void)
 
 	for_each_online_cpu(cpu) {
 		busy_states[cpu].who = cpu;
+		busy_states[cpu].passes_beacon = cpu == cpumask_last(cpu_online_mask);
 		thread = kthread_create(busy_main, &busy_states[cpu], "busy/%d", cpu);
 		if (IS_ERR(thread))
 			return PTR_ERR(thread);

@@ -337,7 +337,8 @@ class Handlers:
         for action in request.actions:
             thread = None if action.thread in (ANY_THREAD, ALL_THREADS) else action.thread
             if action.kind in ("s", "S"):
-                return self._resume(Resume(ResumeKind.STEP, thread=thread))
+                alone = thread is not None and len(request.actions) == 1
+                return self._resume(Resume(ResumeKind.STEP, thread=thread, alone=alone))
             if action.kind == "r":
                 assert action.start is not None
                 assert action.end is not None
