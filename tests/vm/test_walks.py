@@ -47,6 +47,7 @@ END_LINE = 1 + SOURCE.read_text(encoding="utf-8").splitlines().index("\tstepping
 # What two runs need not have in common: addresses, gdb's own numbers, which thread is the how manyeth.
 DIFFERENT = (
     (re.compile(r"0x[0-9a-f]{3,}"), "0x…"),
+    (re.compile(r"-?\b\d{12,}"), "…"),  # an address as a number, as in locals that have no value yet
     (re.compile(r"/[^\s:]+/"), "…/"),
     (re.compile(r"\$\d+ = "), "$ = "),
     (re.compile(r"(Temporary breakpoint|Breakpoint|Thread) [\d.]+"), r"\1"),
