@@ -21,7 +21,7 @@ from nullmodem.session.model import Client, Module, ModuleProblem, Said, State, 
 from nullmodem.symbols.module_file import ModuleSection
 from nullmodem.symbols.ranges import AddressRange
 from nullmodem.targets.target import ExecResult
-from nullmodem.wire.meter import WireCost
+from nullmodem.wire.meter import Use, WireCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 TEXT = 0xFFFFFFFFC0002000
 STOP = Stop(7, StopReason.BREAKPOINT, 5, 200, TEXT)
+
+USED = Use(WireCost(300, 4000, 20), WireCost(30, 400, 2), WireCost(150, 2000, 10), 0.25, 115200)
+"""What a pretended session's wire was used for."""
 
 
 def module(name: str, problem: ModuleProblem = ModuleProblem.NONE) -> Module:
@@ -99,7 +102,7 @@ class Live:
         where = self.describe(self.stop.pc) if self.stop and self.is_stopped else ""
         return Status(
             self.state, self.stop, where, self.attached, len(self.loaded), 2, 0x1000000, "/k/vmlinux",
-            WireCost(300, 4000, 20), CacheStatistics(9, 1), self.events.said,
+            USED, CacheStatistics(9, 1, 900, 100), self.events.said,
         )  # fmt: skip
 
 

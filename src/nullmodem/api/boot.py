@@ -19,6 +19,7 @@ from nullmodem.stub.client import KgdbStub
 from nullmodem.targets.initramfs import find_busybox
 from nullmodem.targets.qemu import QemuTarget, find_qemu
 from nullmodem.targets.spec import Accel, QemuSpec
+from nullmodem.wire.log import WireLog
 from nullmodem.wire.recorder import Recorder
 from nullmodem.wire.streams import SocketStream
 
@@ -39,7 +40,8 @@ AHEAD = 32
 @dataclass(frozen=True, slots=True)
 class BootOptions:
     """The machine to boot. ``search`` are directories with modules' files, besides those built in the session;
-    ``record`` is a new file to which every byte of the wire is recorded.
+    ``record`` is a new file to which every byte of the wire is recorded, ``wire_log`` one to which every packet is
+    written with its cause.
     """
 
     kernel: Kernel
@@ -51,6 +53,7 @@ class BootOptions:
     policy: Policy = Policy.RELEASE
     accel: Accel = Accel.AUTO
     record: Path | None = None
+    wire_log: Path | None = None
 
 
 def check_host() -> None:
@@ -90,14 +93,15 @@ def boot(
     target = QemuTarget.launch(spec, workdir / "target", progress=progress, cache=cache_root())
     try:
         wire = SocketStream(through(target.kgdb) if through is not None else target.kgdb)
+        log = WireLog(options.wire_log)
         if options.record is None:
-            return take_over(name, target, wire, files, kernel, workdir, options.policy)
+            return take_over(name, target, wire, files, kernel, workdir, options.policy, log)
         about = {"kernel": kernel.release, "wire": "qemu"}
         arch = by_elf_machine(files.vmlinux.machine).name
         return record(
             wire,
             Recorder(options.record, arch, about),
-            lambda recorded: take_over(name, target, recorded, files, kernel, workdir, options.policy),
+            lambda recorded: take_over(name, target, recorded, files, kernel, workdir, options.policy, log),
         )
     except BaseException:
         target.close()
@@ -120,9 +124,10 @@ def take_over(
     kernel: Kernel,
     workdir: Path,
     policy: Policy = Policy.RELEASE,
+    log: WireLog | None = None,
 ) -> Machine:
     """Begin a session on a machine that runs. Raises what `LiveSession.start` does; the machine is left as it is."""
-    stub = KgdbStub(wire, by_elf_machine(files.vmlinux.machine))
+    stub = KgdbStub(wire, by_elf_machine(files.vmlinux.machine), log=log)
     live = LiveSession(Session(stub, files, EventBus(), ahead=AHEAD, policy=policy), target.break_in)
     live.start(TAKE_OVER_SECONDS)
     live.go()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nullmodem.api.live import LiveSession
     from nullmodem.api.status import Status
     from nullmodem.session.model import Module, Stop
+    from nullmodem.wire.meter import Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class ClientFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class WireFacts:
-    """What the wire was used for since the session began."""
+class CommandFacts:
+    """What one command used the wire for."""
 
     round_trips: int
     bytes_out: int
@@ -49,11 +50,28 @@ class WireFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class WireFacts:
+    """What the wire was used for since the session began, and for the last ``command`` that had the target run, with
+    what was looked at since. ``utilisation`` is the part of the time in which answers were waited for that bytes were
+    on the line; None where the line has no rate.
+    """
+
+    round_trips: int
+    bytes_out: int
+    bytes_in: int
+    command: CommandFacts
+    baud: int | None
+    utilisation: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CacheFacts:
-    """Reads answered without the wire, and with it."""
+    """Reads answered without the wire, and with it; bytes given to who asked, and bytes read for that."""
 
     hits: int
     misses: int
+    bytes_served: int
+    bytes_fetched: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +156,18 @@ def _stop(stop: Stop, where: str) -> StopFacts:
     return StopFacts(stop.number, stop.reason.value, stop.signal, stop.thread, Address(stop.pc), where)
 
 
+def _wire(use: Use) -> WireFacts:
+    total, command = use.total, use.command
+    return WireFacts(
+        total.round_trips,
+        total.bytes_out,
+        total.bytes_in,
+        CommandFacts(command.round_trips, command.bytes_out, command.bytes_in),
+        use.baud,
+        use.utilisation,
+    )
+
+
 def target_facts(status: Status) -> TargetFacts:
     stop = status.stop
     return TargetFacts(
@@ -148,8 +178,8 @@ def target_facts(status: Status) -> TargetFacts:
         processors=status.processors,
         slide=Address(status.slide),
         vmlinux=status.vmlinux,
-        wire=WireFacts(status.wire.round_trips, status.wire.bytes_out, status.wire.bytes_in),
-        cache=CacheFacts(status.cache.hits, status.cache.misses),
+        wire=_wire(status.wire),
+        cache=CacheFacts(status.cache.hits, status.cache.misses, status.cache.bytes_served, status.cache.bytes_fetched),
         said=tuple(SaidFacts(when, text) for when, text in status.said),
     )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
@@ -17,7 +18,7 @@ from nullmodem.session.reboot import break_in_failed
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from nullmodem.api.taking import BreakIn
@@ -44,6 +45,7 @@ class LiveSession:
         self._break_in = break_in
         self._engine = Engine(session)
         self._breaking = threading.Lock()
+        self._doing = threading.local()
         self._taking = TakeOver(self._engine, session, break_in)
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -81,6 +83,7 @@ class LiveSession:
                 self._engine.call(self._session.release)
         finally:
             self._engine.stop()
+            self._session.stub.log.close()
 
     def subscribe(self, *, tells_of_stops: bool = False) -> Subscription:
         """Hear of every event from now on. ``tells_of_stops``: and tell somebody who is not attached of a stop; until
@@ -100,8 +103,16 @@ class LiveSession:
     def events(self) -> EventBus:
         return self._session.bus
 
+    @contextlib.contextmanager
+    def caused_by(self, cause: str) -> Iterator[None]:
+        """What this thread does meanwhile is done for ``cause``, in the wire's log."""
+        self._doing.cause = cause
+        yield
+        self._doing.cause = ""
+
     def _call(self, function: Callable[[], T]) -> T:
-        return self._engine.call(function)
+        cause: str = getattr(self._doing, "cause", "")
+        return self._engine.call(lambda: self._session.stub.log.caused(cause, function))
 
     # -- what is known -------------------------------------------------------------------------------------------
 

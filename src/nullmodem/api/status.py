@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from nullmodem.session.cache import CacheStatistics
     from nullmodem.session.model import Client, State, Stop
     from nullmodem.session.session import Session
-    from nullmodem.wire.meter import WireCost
+    from nullmodem.wire.meter import Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Status:
     processors: int
     slide: int
     vmlinux: str
-    wire: WireCost
+    wire: Use
     cache: CacheStatistics
     said: tuple[tuple[int, str], ...]
 
@@ -43,7 +43,7 @@ def status_of(session: Session) -> Status:
         processors=session.world.threads.processors,
         slide=session.world.kernel.slide,
         vmlinux=str(session.files.for_gdb),
-        wire=session.stub.meter.cost,
+        wire=session.stub.meter.use(session.planner.command_began, session.stub.baud),
         cache=session.target.cache_statistics,
         said=session.bus.said,
     )

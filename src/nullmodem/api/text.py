@@ -11,7 +11,7 @@ from nullmodem.api.facts import load_map_facts, module_facts, target_facts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nullmodem.api.facts import LoadMapFacts, ModuleFacts, TargetFacts
+    from nullmodem.api.facts import CacheFacts, LoadMapFacts, ModuleFacts, TargetFacts, WireFacts
     from nullmodem.api.status import Status
     from nullmodem.session.model import Module
 
@@ -57,8 +57,8 @@ def target_text(target: TargetFacts) -> str:
         waits = "waits for a stop" if client.waiting else "at its prompt"
         lines.append(f"client   {client.id}: {waits}{', holds the target' if client.holds else ''}")
     wire, cache = target.wire, target.cache
-    lines.append(f"wire     {wire.round_trips} round trips, {wire.bytes_out} bytes out, {wire.bytes_in} bytes in")
-    lines.append(f"cache    {cache.hits} of {cache.hits + cache.misses} reads answered without the wire")
+    lines += [f"wire     {line}" for line in wire_lines(wire)]
+    lines.append(f"cache    {cache_line(cache)}")
     lines += [f"{'said':<7}  {clock(line.when)} {line.text}" for line in target.said[-SHOWN:]]
     return "\n".join(lines) + "\n"
 
@@ -66,6 +66,26 @@ def target_text(target: TargetFacts) -> str:
 def clock(when: int) -> str:
     """Seconds since 1970 as the time of day here."""
     return f"{datetime.fromtimestamp(when, UTC).astimezone():%H:%M:%S}"
+
+
+def wire_lines(wire: WireFacts) -> list[str]:
+    """What the wire was used for, in all and for the last command, and how well."""
+    command = wire.command
+    used = "n/a: the line has no rate"
+    if wire.baud is not None:
+        share = "not yet" if wire.utilisation is None else f"{100 * wire.utilisation:.0f} %"
+        used = f"{share} of what {wire.baud} baud allow while an answer is awaited"
+    return [
+        f"{wire.round_trips} round trips, {wire.bytes_out} bytes out, {wire.bytes_in} bytes in",
+        f"last command: {command.round_trips} round trips, {command.bytes_out + command.bytes_in} bytes",
+        f"line used: {used}",
+    ]
+
+
+def cache_line(cache: CacheFacts) -> str:
+    """What was not asked of the wire."""
+    answered = f"{cache.hits} of {cache.hits + cache.misses} reads answered without the wire"
+    return f"{answered}, {cache.bytes_served} bytes given, {cache.bytes_fetched} read"
 
 
 def modules_text(modules: Sequence[ModuleFacts]) -> str:

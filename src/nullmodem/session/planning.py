@@ -16,25 +16,32 @@ if TYPE_CHECKING:
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.session.world import World
     from nullmodem.stub.arch import Arch
+    from nullmodem.wire.meter import Meter
 
 
 class Planner:
     """Makes plans for a target that stands still."""
 
-    def __init__(self, arch: Arch, target: StoppedTarget, table: BreakpointTable, runner: Runner) -> None:
+    def __init__(self, arch: Arch, target: StoppedTarget, table: BreakpointTable, runner: Runner, meter: Meter) -> None:
         self._arch = arch
         self._target = target
         self._table = table
         self._runner = runner
         self.passed_calls = PassedCalls()
+        self._meter = meter
+        self._command_is_new = True
+        self.command_began = meter.cost
 
     def for_client(self, world: World, client: str, request: Resume, stop: Stop) -> Plan:
         """The plan for what a client asks for at a stop that it has been shown."""
+        if self._command_is_new:
+            self._command_is_new, self.command_began = False, self._meter.cost
         return self.plan(world, request, self._passable(client, request, stop))
 
     def looked_around(self) -> None:
         """A client looks around: a debugger that lists threads has come to the end of a command."""
         self.passed_calls.forget()
+        self._command_is_new = True
         self._target.is_looked_at()
 
     def plan(self, world: World, request: Resume, passable: frozenset[int] = frozenset()) -> Plan:

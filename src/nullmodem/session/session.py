@@ -66,7 +66,7 @@ class Session:
         conditions = Conditions(self.target, stub.arch, lambda *what: bus.publish(Printed(*what)), self.say)
         self.wishes = Wishes(self.table, self.watches, conditions)
         self.runner = Runner(stub, self.target, self.table, self)
-        self.planner = Planner(stub.arch, self.target, self.table, self.runner)
+        self.planner = Planner(stub.arch, self.target, self.table, self.runner, stub.meter)
         self.break_ins = BreakIns()
         self.runner.interrupted = lambda: self.break_ins.wanted
         self.state = State.DISCONNECTED

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from nullmodem.rsp.requests import BreakpointKind
     from nullmodem.stub.arch import Arch, Register, Registers
+    from nullmodem.wire.log import WireLog
     from nullmodem.wire.meter import Meter
     from nullmodem.wire.streams import ByteStream
 
@@ -54,6 +55,7 @@ class KgdbStub:
         stream: the wire; this object is its only user.
         arch: the target's processor.
         meter: counts what travels.
+        log: writes it down.
         on_text: gets bytes that belong to no packet: the kernel's console where it shares the line.
         clock: monotonic seconds.
         wait: waits so many seconds of that clock for the stream to be readable, and says whether it is.
@@ -72,9 +74,12 @@ class KgdbStub:
         on_text: Callable[[bytes], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[ByteStream, float], bool] | None = None,
+        log: WireLog | None = None,
     ) -> None:
         self.arch = arch
-        self._exchange = Exchange(stream, meter=meter, patience=patience, on_text=on_text, clock=clock, wait=wait)
+        self._exchange = Exchange(
+            stream, meter=meter, patience=patience, on_text=on_text, clock=clock, wait=wait, log=log
+        )
         self._known_threads: set[int] = set()
         self._processors: set[int] = set()
         self._selected: int | None = None
@@ -89,6 +94,16 @@ class KgdbStub:
     def meter(self) -> Meter:
         """Counts what travels."""
         return self._exchange.meter
+
+    @property
+    def log(self) -> WireLog:
+        """Writes down every packet, if it was told where."""
+        return self._exchange.log
+
+    @property
+    def baud(self) -> int | None:
+        """The line's rate; None for one that has none."""
+        return self._exchange.baud
 
     @property
     def is_stopped(self) -> bool:

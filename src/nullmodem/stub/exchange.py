@@ -19,6 +19,7 @@ from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, Stray
 from nullmodem.rsp.hexadecimal import parse_hex
 from nullmodem.stub.kdb import OUTPUT_LIMIT, PromptWatch
 from nullmodem.waiting import wait_readable
+from nullmodem.wire.log import WireLog
 from nullmodem.wire.meter import Meter
 
 if TYPE_CHECKING:
@@ -64,11 +65,14 @@ class Exchange:
         on_text: Callable[[bytes], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[ByteStream, float], bool] | None = None,
+        log: WireLog | None = None,
     ) -> None:
         self.meter = meter or Meter()
+        self.log = log or WireLog()
         self.running = False
         self._stream = stream
         self._patience = patience or Patience()
+        self.baud = self._patience.baud
         self._on_text = on_text or (lambda _text: None)
         self._clock = clock
         self._wait = wait or (lambda stream, seconds: bool(wait_readable([stream], seconds)))
@@ -90,6 +94,14 @@ class Exchange:
 
     def ask(self, request: requests.Request, *, characters: int, timeout: float | None = None) -> bytes:
         """One request, one reply. ``characters``: what travels both ways, about. Raises StubError for ``Enn``."""
+        began, before = self._clock(), self.meter.cost
+        try:
+            return self._ask(request, characters, timeout)
+        finally:
+            if timeout is None:  # else the target may have run until then
+                self.meter.asked(self.meter.cost - before, self._clock() - began)
+
+    def _ask(self, request: requests.Request, characters: int, timeout: float | None) -> bytes:
         if self.running:
             msg = f"{type(request).__name__} was to be sent to a target that runs"
             raise LocalProtocolError(msg)
@@ -210,6 +222,7 @@ class Exchange:
 
     def _send(self, payload: bytes) -> None:
         _log.debug("-> %s", payload)
+        self.log.sent(payload)
         self._pending.clear()  # whatever came before is no answer to this
         self._connection.request(payload)
         self._flush()
@@ -269,6 +282,7 @@ class Exchange:
             match event:
                 case Reply(payload):
                     _log.debug("<- %s", payload)
+                    self.log.received(payload)
                     self._pending.append(payload)
                 case StrayPacket(payload) if (self.running or self._in_doubt) and payload.startswith(_STOPS):
                     self._pending.append(payload)

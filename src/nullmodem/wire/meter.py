@@ -39,16 +39,44 @@ class WireCost:
         return _BITS_PER_BYTE * (self.bytes_out + self.bytes_in) / baud + latency * self.round_trips
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What the wire was used for: in ``total``, and since a client last had the target run (``command``).
+
+    ``asked`` is what of the total was asked of a stopped target, and ``waited`` the seconds its answers took; ``baud``
+    is the line's rate, None for one that has none.
+    """
+
+    total: WireCost
+    command: WireCost
+    asked: WireCost
+    waited: float
+    baud: int | None
+
+    @property
+    def utilisation(self) -> float | None:
+        """The part of the time waited that bytes were on the line; None for a line without a rate, or not yet used."""
+        if self.baud is None or self.waited <= 0:
+            return None
+        return min(1.0, self.asked.seconds(self.baud) / self.waited)
+
+
 class Meter:
     """Counts; never reset, so that any two readings can be subtracted."""
 
     def __init__(self) -> None:
         self._cost = WireCost()
+        self._asked = WireCost()
+        self._waited = 0.0
 
     @property
     def cost(self) -> WireCost:
         """Everything counted so far."""
         return self._cost
+
+    def use(self, command_began: WireCost, baud: int | None) -> Use:
+        """What the wire was used for so far; the present command began at that cost."""
+        return Use(self._cost, self._cost - command_began, self._asked, self._waited, baud)
 
     def sent(self, count: int) -> None:
         """Count ``count`` bytes written to the line."""
@@ -57,6 +85,11 @@ class Meter:
     def received(self, count: int) -> None:
         """Count ``count`` bytes read from the line."""
         self._cost += WireCost(bytes_in=count)
+
+    def asked(self, cost: WireCost, seconds: float) -> None:
+        """Note that of what was counted ``cost`` was for a question, whose answer took so long."""
+        self._asked += cost
+        self._waited += seconds
 
     def round_trip(self) -> None:
         """Count one request for whose answer somebody waits."""

@@ -58,6 +58,7 @@ class Plan:
     listen: str = ""
     policy: Policy = Policy.RELEASE
     record: Path | None = None
+    wire_log: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,7 @@ def _options(plan: Plan, kernel: Kernel) -> BootOptions:
         append=plan.append,
         policy=plan.policy,
         record=plan.record,
+        wire_log=plan.wire_log,
     )
 
 

@@ -65,6 +65,12 @@ MEMORY = click.IntRange(64, 1 << 20)
     show_default=True,
     help="What becomes of a stopped target when no debugger is left, or none was there: it runs on, or stays stopped.",
 )
+@click.option(
+    "--wire-log",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write every packet on the wire to this file: when, which way, what, and whose doing it was.",
+)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -83,6 +89,7 @@ def run(
     keep: bool,
     no_gdb: bool,
     listen: str,
+    wire_log: Path | None,
     policy: str,
 ) -> None:
     """Build a module, boot a machine for it, and open gdb on the first line of the module's init.
@@ -113,7 +120,7 @@ def run(
     parameters = _words(init_args)
     gdb = None if no_gdb else find_gdb(gdb_path)
     console = errors_console()
-    plan = Plan(path, kernel, name, not no_kaslr, cpus, memory, append, listen, Policy(policy), record)
+    plan = Plan(path, kernel, name, not no_kaslr, cpus, memory, append, listen, Policy(policy), record, wire_log)
     with hosting(plan, console) as host:
         code = 0
         if gdb is not None:

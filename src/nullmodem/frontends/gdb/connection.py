@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 READ_SIZE = 1 << 16
 SIGKILL = 9
+SHOWN = 60
+"""Bytes of a request that the wire's log shows as a cause."""
 MOST_UNSAID = 1000
 """Lines kept for a gdb that is at its prompt; the oldest go first."""
 _log = logging.getLogger(__name__)
@@ -113,7 +115,9 @@ class GdbConnection:
 
     def _answer(self, payload: bytes) -> bytes | Resumed | Silent:
         try:
-            return self._handlers.handle(parse_request(payload))
+            shown = payload[:SHOWN].decode("ascii", "backslashreplace")
+            with self._live.caused_by(f"{self._handlers.client or 'gdb'}: {shown}"):
+                return self._handlers.handle(parse_request(payload))
         except NullmodemError as error:
             return self._handlers.failed(error)
         except Exception as error:  # a mistake of ours, which must not look to gdb like a dead line

@@ -7,7 +7,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nullmodem.api.text import load_map, module_table, status_lines
+from nullmodem.api.facts import target_facts
+from nullmodem.api.text import cache_line, load_map, module_table, status_lines, wire_lines
 from nullmodem.errors import NullmodemError, UsageError
 from nullmodem.session.model import StopReason
 
@@ -60,7 +61,10 @@ class Monitor:
             ),
             MonitorCommand("registers", "", "the processor's registers as the stub reported them", self._registers),
             MonitorCommand(
-                "wire", "", "bytes and round trips, in all and since `monitor wire` was last asked", self._wire
+                "wire",
+                "",
+                "bytes and round trips: in all, for the last command, since last asked",
+                self._wire,
             ),
             MonitorCommand("kdb", "COMMAND", "what the kernel's own debugger kdb says to a command", self._kdb),
             MonitorCommand("take", "", "take the right to run the target from another debugger", self._take),
@@ -124,12 +128,9 @@ class Monitor:
     def _wire(self, _words: list[str]) -> str:
         cost = self._live.cost
         since, self._wire_mark = cost - self._wire_mark, cost
-        cache = self._live.status().cache
-        return (
-            f"since last asked: {since.round_trips} round trips, {since.bytes_out + since.bytes_in} bytes\n"
-            f"in all:           {cost.round_trips} round trips, {cost.bytes_out} bytes out, {cost.bytes_in} bytes in\n"
-            f"reads answered without the wire: {cache.hits} of {cache.hits + cache.misses}\n"
-        )
+        facts = target_facts(self._live.status())
+        asked = f"since last asked: {since.round_trips} round trips, {since.bytes_out + since.bytes_in} bytes"
+        return "".join(f"{line}\n" for line in (asked, *wire_lines(facts.wire), cache_line(facts.cache)))
 
     def _kdb(self, words: list[str]) -> str:
         # kdb says nothing to a command it does not know, when it is asked in this way (gdb_cmd_query, kdb_parse).
