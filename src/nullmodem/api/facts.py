@@ -53,7 +53,7 @@ class CommandFacts:
 class WireFacts:
     """What the wire was used for since the session began, and for the last ``command`` that had the target run, with
     what was looked at since. ``utilisation`` is the part of the time in which answers were waited for that bytes were
-    on the line; None where the line has no rate.
+    on the line, in percent; None where the line has no rate.
     """
 
     round_trips: int
@@ -61,7 +61,7 @@ class WireFacts:
     bytes_in: int
     command: CommandFacts
     baud: int | None
-    utilisation: float | None
+    utilisation: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def _wire(use: Use) -> WireFacts:
         total.bytes_in,
         CommandFacts(command.round_trips, command.bytes_out, command.bytes_in),
         use.baud,
-        use.utilisation,
+        None if use.utilisation is None else round(100 * use.utilisation),
     )
 
 

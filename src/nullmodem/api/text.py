@@ -73,7 +73,7 @@ def wire_lines(wire: WireFacts) -> list[str]:
     command = wire.command
     used = "n/a: the line has no rate"
     if wire.baud is not None:
-        share = "not yet" if wire.utilisation is None else f"{100 * wire.utilisation:.0f} %"
+        share = "not yet" if wire.utilisation is None else f"{wire.utilisation} %"
         used = f"{share} of what {wire.baud} baud allow while an answer is awaited"
     return [
         f"{wire.round_trips} round trips, {wire.bytes_out} bytes out, {wire.bytes_in} bytes in",

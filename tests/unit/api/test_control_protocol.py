@@ -15,6 +15,7 @@ from nullmodem.api import control_protocol as protocol
 from nullmodem.api.facts import (
     CacheFacts,
     ClientFacts,
+    CommandFacts,
     LoadMapFacts,
     ModuleFacts,
     RegionFacts,
@@ -51,8 +52,16 @@ targets = st.builds(
     processors=counts,
     slide=addresses,
     vmlinux=texts,
-    wire=st.builds(WireFacts, counts, counts, counts),
-    cache=st.builds(CacheFacts, counts, counts),
+    wire=st.builds(
+        WireFacts,
+        counts,
+        counts,
+        counts,
+        st.builds(CommandFacts, counts, counts, counts),
+        st.none() | counts,
+        st.none() | counts,
+    ),
+    cache=st.builds(CacheFacts, counts, counts, counts, counts),
     said=st.lists(st.builds(SaidFacts, counts, texts)).map(tuple),
 )
 requests = st.one_of(
