@@ -48,7 +48,8 @@ MATRIX = (
                 "fuzz/test_session_faults.py::test_a_noisy_line_at_115200_baud_changes_nothing",
                 "fuzz/test_faulty_line.py::test_no_fault_on_its_way_out_harms",
                 "fuzz/test_faulty_line.py::test_no_fault_on_its_way_in_harms",
-            )
+            ),
+            KERNEL: ("vm/test_noise.py::test_the_main_job_passes_on_a_line_with_one_byte_in_five_thousand_wrong",),
         },
     ),
     Row(
@@ -87,7 +88,10 @@ MATRIX = (
             LINE: (
                 "fuzz/test_line_faults.py::test_text_around_packets_is_kept_whole_and_in_order",
                 "fuzz/test_line_faults.py::test_a_packet_in_the_text_of_a_running_kernel_is_no_stop",
-            )
+                "unit/wire/test_splitter.py::test_text_out_is_text_in_and_the_packets_are_the_stubs",
+                "unit/wire/test_splitter.py::test_nothing_that_is_printed_stops_a_debugger",
+            ),
+            KERNEL: ("vm/test_attach.py::test_what_is_printed_arrives_whole_and_fools_nobody_while_breakpoints_hit",),
         },
     ),
     Row(
@@ -108,7 +112,11 @@ MATRIX = (
                 "unit/frontends/gdb/test_several.py::test_a_gdb_that_vanishes_while_it_runs_leaves_no_breakpoint_that_stops_it",
                 "unit/frontends/gdb/test_several.py::test_the_last_to_vanish_lets_it_run_and_that_is_said",
                 "unit/frontends/gdb/test_several.py::test_with_the_policy_to_hold_it_stays_and_that_is_said",
-            )
+            ),
+            KERNEL: (
+                "vm/test_vanishing.py::test_killed_while_the_target_runs_with_its_breakpoints",
+                "vm/test_vanishing.py::test_killed_at_a_breakpoint",
+            ),
         },
     ),
     Row(
@@ -119,6 +127,7 @@ MATRIX = (
                 "vm/test_recover.py::test_a_machine_left_at_a_breakpoint_goes_on_from_the_instruction_it_stood_at",
                 "vm/test_recover.py::test_a_machine_left_in_the_middle_of_stepping_is_not_set_back",
                 "vm/test_recover.py::test_a_recovered_machine_is_handed_to_a_gdb",
+                "vm/test_recover.py::test_an_attached_session_that_is_killed_is_recovered_by_the_ways_it_had",
             ),
             LINE: (
                 "fuzz/test_line_faults.py::test_a_cable_that_changes_hands_in_the_middle_of_a_packet_is_understood",
@@ -215,8 +224,12 @@ MATRIX = (
             KERNEL: (
                 "vm/test_interrupt.py::test_ctrl_c_in_a_looping_module_lands_in_the_loop_and_stepping_goes_on_from_there",
                 "vm/test_qemu_target.py::test_break_in_stops_the_kernel_fifty_times_out_of_fifty",
+                "vm/test_attach.py::test_a_kernel_that_forbids_the_key_is_reported_with_its_own_reason",
             ),
-            LINE: ("unit/session/test_live.py::test_a_break_in_that_fails_is_told_and_the_next_may_succeed",),
+            LINE: (
+                "unit/session/test_live.py::test_a_break_in_that_fails_is_told_and_the_next_may_succeed",
+                "unit/targets/test_break_in.py::test_when_none_works_the_error_says_what_was_tried_and_how_to_enable_one",
+            ),
         },
     ),
     Row(
@@ -226,7 +239,7 @@ MATRIX = (
             LINE: (
                 "unit/session/test_running.py::test_another_thread_in_the_temporary_breakpoint_is_taken_over_it",
                 "unit/session/test_running_properties.py::test_several_processors_do_what_they_would_have_done_undebugged",
-            )
+            ),
         },
     ),
     Row(
@@ -253,6 +266,11 @@ MATRIX = (
                 "vm/test_compiled_in.py::test_a_breakpoint_on_a_trap_stops_there_once",
             )
         },
+    ),
+    Row(
+        "the kernel is locked down",
+        "said, with the kernel's words; nobody tries for ever",
+        {LINE: ("unit/targets/test_break_in.py::test_the_kernels_own_reason_is_given",)},
     ),
     Row(
         "vmlinux or a module's file is another build",
