@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from nullmodem.api.beginning import begin
 from nullmodem.api.debuginfod import Debuginfod
 from nullmodem.api.files import read_files, release_of, usual_places
-from nullmodem.api.live import LiveSession
 from nullmodem.api.machine import Machine
 from nullmodem.api.ways import DEFAULT_WAYS, make_ways, parse_ways
 from nullmodem.errors import TargetError, UsageError
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from nullmodem.api.live import LiveSession
     from nullmodem.api.ways import WayName
     from nullmodem.kbuild import Kernel
     from nullmodem.session.events import Subscription
@@ -168,16 +169,17 @@ def attach(
     tell(f"opening {options.wire}")
     made = connect(options, found.search, workdir, journal)
     with made.resources as stack:
-        live = LiveSession(made.session, made.ways)
-        made.ways.stopped = live.stopped_within
+
+        def prepare(live: LiveSession) -> None:
+            made.ways.stopped = live.stopped_within
+
         tell("stopping the kernel")
         try:
-            live.start(ATTACH_SECONDS)
+            live = begin(made.session, made.ways, ATTACH_SECONDS, prepare)
         except TargetError as error:
             raise TargetError(
                 f"{error.message}\nand it does not answer as a stopped kgdb does", hint=error.hint
             ) from None
-        live.go()
         resources = stack.pop_all()
     target = BoardTarget(made.ways, made.console, made.shell, resources)
     resources.push(_watch(live, target))

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nullmodem.api.beginning import begin
 from nullmodem.api.files import read_files
-from nullmodem.api.live import LiveSession
 from nullmodem.api.machine import Machine
 from nullmodem.api.recording import record
 from nullmodem.kbuild import cache_root
@@ -128,7 +128,6 @@ def take_over(
 ) -> Machine:
     """Begin a session on a machine that runs. Raises what `LiveSession.start` does; the machine is left as it is."""
     stub = KgdbStub(wire, by_elf_machine(files.vmlinux.machine), log=log)
-    live = LiveSession(Session(stub, files, EventBus(), ahead=AHEAD, policy=policy), target.break_in)
-    live.start(TAKE_OVER_SECONDS)
-    live.go()
+    session = Session(stub, files, EventBus(), ahead=AHEAD, policy=policy)
+    live = begin(session, target.break_in, TAKE_OVER_SECONDS)
     return Machine(name, live, target, kernel, workdir)

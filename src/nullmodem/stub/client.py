@@ -117,6 +117,8 @@ class KgdbStub:
 
         A target that runs does not answer until it stops: give ``timeout`` in seconds to bound the wait.
         """
+        if timeout is not None:
+            self._exchange.running = False  # it was let go once, and is met anew
         reply = self._stop_reply(self._exchange.ask(requests.HaltReason(), characters=32, timeout=timeout))
         if reply.thread is not None:
             # A stop that was on its way. The stub has taken our $ for its acknowledgement, and has dropped nothing yet.

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A session's beginning: the target is stopped, met, and set running with the session's own breakpoints in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nullmodem.api.live import LiveSession
+from nullmodem.errors import StubError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nullmodem.api.taking import BreakIn
+    from nullmodem.session.session import Session
+
+EBUSY: Final = 16
+ATTEMPTS: Final = 4
+
+
+def begin(
+    session: Session, break_in: BreakIn, seconds: float, prepare: Callable[[LiveSession], None] = lambda _live: None
+) -> LiveSession:
+    """Stop a target, meet it, and let it run, watched. ``prepare`` is given the live session before it is started.
+
+    A break-in may meet the kernel while it patches its own code and holds text_mutex; then no breakpoint can be set at
+    that stop (kgdb_arch_set_breakpoint in arch/x86/kernel/kgdb.c). It is let go, and stopped once more.
+
+    Raises what `LiveSession.start` does; StubError when the kernel is always busy.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        live = LiveSession(session, break_in)
+        prepare(live)
+        live.start(seconds)
+        try:
+            live.go()
+        except StubError as error:
+            live.close(release=True)
+            if error.errno != EBUSY or attempt == ATTEMPTS:
+                raise
+        else:
+            break
+    return live

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A session's beginning on a kernel that is met while it patches its own code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nullmodem.api.beginning import ATTEMPTS, EBUSY, begin
+from nullmodem.errors import StubError
+from nullmodem.session.model import Policy, State
+from support.fakekernel import FakeKernel
+from support.rig import PATIENCE_SECONDS, Rig
+from support.rigged import kernel_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["kernel_file"]
+
+
+@pytest.fixture
+def rig(kernel_file: Path, tmp_path: Path) -> Iterator[Rig]:
+    """A target that nobody has met yet."""
+    rig = Rig(FakeKernel(kernel_file), tmp_path, Policy.RELEASE)
+    yield rig
+    rig.close()
+
+
+def test_a_kernel_that_is_busy_with_its_code_is_let_go_and_stopped_again(rig: Rig) -> None:
+    busy = 2
+
+    def break_in() -> None:
+        nonlocal busy
+        rig.machine.text_busy = busy > 0
+        busy -= 1
+        rig.break_in()
+
+    live = begin(rig.session, break_in, PATIENCE_SECONDS)
+    assert live.state is State.RUNNING
+    assert len(rig.machine.software) == 2
+    assert rig.fake.requests.count(b"D") == 2
+    assert rig.machine.violations == []
+    live.close(release=False)
+
+
+def test_one_that_is_always_busy_is_an_error_and_runs_on_unarmed(rig: Rig) -> None:
+    rig.machine.text_busy = True
+    with pytest.raises(StubError) as caught:
+        begin(rig.session, rig.break_in, PATIENCE_SECONDS)
+    assert caught.value.errno == EBUSY
+    assert rig.fake.requests.count(b"D") == ATTEMPTS
+    assert rig.fake.running
+    assert rig.machine.software == frozenset()
