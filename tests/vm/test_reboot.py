@@ -50,7 +50,7 @@ def test_a_reset_is_noticed_and_the_new_boot_is_attached_to_like_any_other(tmp_p
             live = live_on(made, board)
             position = board.console.position
             board.monitor("system_reset")
-            board.wait_console("Run /init as init process", SECONDS, since=position)
+            board.wait_console("built-in shell", SECONDS, since=position)  # it has opened the line: BREAK is heard now
             with pytest.raises(WireClosed, match="the target has rebooted"):
                 live.interrupt()
             assert live.state is State.LOST
