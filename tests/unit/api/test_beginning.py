@@ -11,7 +11,7 @@ from nullmodem.api.beginning import ATTEMPTS, EBUSY, begin
 from nullmodem.errors import StubError
 from nullmodem.session.model import Policy, State
 from support.fakekernel import FakeKernel
-from support.rig import PATIENCE_SECONDS, Rig
+from support.rig import Rig
 from support.rigged import kernel_file
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["kernel_file"]
+
+SECONDS = 60.0
+"""A question that comes while the fake kernel runs is lost, and asked again after five of them."""
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def test_a_kernel_that_is_busy_with_its_code_is_let_go_and_stopped_again(rig: Ri
         busy -= 1
         rig.break_in()
 
-    live = begin(rig.session, break_in, PATIENCE_SECONDS)
+    live = begin(rig.session, break_in, SECONDS)
     assert live.state is State.RUNNING
     assert len(rig.machine.software) == 2
     assert rig.fake.requests.count(b"D") == 2
@@ -49,7 +52,7 @@ def test_a_kernel_that_is_busy_with_its_code_is_let_go_and_stopped_again(rig: Ri
 def test_one_that_is_always_busy_is_an_error_and_runs_on_unarmed(rig: Rig) -> None:
     rig.machine.text_busy = True
     with pytest.raises(StubError) as caught:
-        begin(rig.session, rig.break_in, PATIENCE_SECONDS)
+        begin(rig.session, rig.break_in, SECONDS)
     assert caught.value.errno == EBUSY
     assert rig.fake.requests.count(b"D") == ATTEMPTS
     assert rig.fake.running
