@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from nullmodem.api.halting import halt
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -23,17 +25,12 @@ def stop_to_leave(live: LiveSession, late_steps: Callable[[], Collection[int]]) 
     threads. Raises WireTimeout when the target does not stop.
     """
     if live.is_running:
-        _stop(live)
+        halt(live, STOP_SECONDS)
     for _ in range(ROUNDS):
         if not late_steps():
             return
         live.go()
-        _stop(live)
+        halt(live, STOP_SECONDS)
     if late := late_steps():
         threads = ", ".join(map(str, sorted(late)))
         live.say(f"thread {threads} has yet to report a step; when it runs, the kernel stops and waits for a debugger")
-
-
-def _stop(live: LiveSession) -> None:
-    live.interrupt()
-    live.wait_for_stop(STOP_SECONDS)

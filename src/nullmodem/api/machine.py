@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nullmodem.api.commands import RunningCommand
+from nullmodem.api.halting import halt
 from nullmodem.api.notices import Notices
 from nullmodem.api.parameters import parameters_for
 from nullmodem.errors import (
@@ -266,8 +267,7 @@ class Machine:
         if self.live.state is State.LOST:
             msg = "cannot interrupt: the target is lost"
             raise StateError(msg, state=State.LOST.value)
-        self.live.interrupt()
-        return self.live.wait_for_stop(INTERRUPT_SECONDS)
+        return halt(self.live, INTERRUPT_SECONDS)
 
     def continue_target(self, *, force: bool = False) -> str:
         """Let the stopped target run; returns the name of whoever held it, or an empty string.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nullmodem.api.halting import halt
 from nullmodem.errors import IdentityError, LeaseError, StateError, UsageError, WireTimeout
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
@@ -147,6 +148,25 @@ def test_a_break_in_that_fails_is_told_and_the_next_may_succeed(rig: Rig) -> Non
     rig.live._break_in = works
     rig.live.interrupt()
     assert rig.live.wait_for_stop(PATIENCE_SECONDS).reason is StopReason.INTERRUPT
+
+
+def test_a_break_in_that_is_lost_is_tried_again(rig: Rig) -> None:
+    tries = []
+
+    def lost_at_first() -> None:
+        tries.append(None)
+        if len(tries) > 1:
+            rig.break_in()
+
+    rig.live._break_in = lost_at_first
+    assert halt(rig.live, PATIENCE_SECONDS, again=0.01).reason is StopReason.INTERRUPT
+    assert len(tries) > 1
+
+
+def test_a_target_that_never_stops_is_not_waited_for_longer_than_said(rig: Rig) -> None:
+    rig.live._break_in = lambda: None
+    with pytest.raises(WireTimeout, match="did not stop within 0 s"):
+        halt(rig.live, 0.03, again=0.01)
 
 
 def test_who_is_not_attached_sets_no_breakpoint_and_resumes_nothing(rig: Rig) -> None:
