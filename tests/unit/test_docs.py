@@ -50,3 +50,11 @@ def test_every_make_target_that_is_named_exists() -> None:
         for name in re.findall(r"(?:`|^\$ )make ([a-z]+)(?:`|\s+#|$)", page.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert named <= targets | {"olddefconfig"}
+
+
+def test_every_decision_has_a_number_of_its_own_and_says_it() -> None:
+    files = sorted((REPOSITORY / "docs" / "decisions").glob("0*.md"))
+    numbers = [int(path.name[:4]) for path in files]
+    assert numbers == list(range(1, len(files) + 1))
+    titles = [path.read_text(encoding="utf-8").splitlines()[0] for path in files]
+    assert [title.partition(".")[0] for title in titles[1:]] == [f"# {number}" for number in numbers[1:]]

@@ -37,10 +37,6 @@ class Barrier:
         self.request = None
         self.up = False
 
-    def waits_for(self, client: str) -> bool:
-        """Whether the client was told and has not answered."""
-        return client in self._missing
-
     def join(self, client: str) -> None:
         """One more has been told."""
         self._missing.add(client)

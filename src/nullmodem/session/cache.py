@@ -73,8 +73,10 @@ class StopCache:
     def reading_ahead(self, length: int) -> Iterator[None]:
         """Have each miss read so many bytes meanwhile: much will be wanted of what lies near."""
         before, self._least = self._least, max(self._least, length // LINE)
-        yield
-        self._least = before
+        try:
+            yield
+        finally:
+            self._least = before
 
     def clear(self) -> None:
         """Forget everything: the target runs."""

@@ -284,14 +284,14 @@ class Runner:
 
     def _pass_over(self, arrival: Arrival) -> None:
         """Go on from a stop that is shown to nobody, or not now."""
-        move = self._journey.outstanding
+        move, others = self._journey.outstanding, self._target.thread != self.plan_thread
         if arrival is Arrival.HELD:
             # It stands on the breakpoint again, and runs into it again and again until the step is done.
             self._held += 1
             self._run(Run(frozenset({self._target.own_pc})))
-        elif arrival is Arrival.FOREIGN and isinstance(move, Run) and self._held < MOST_HELD:
-            # Somebody else ran into the plan's temporary breakpoint. To step it off, the breakpoint would have to go
-            # for all, and the plan's own thread could pass unseen: it would never stop. So it waits there, too.
+        elif arrival is Arrival.FOREIGN and isinstance(move, Run) and others and self._held < MOST_HELD:
+            # To step it off, the plan's temporary breakpoint would have to go for all, and the plan's own thread could
+            # pass unseen: it would never stop. So it waits there, too.
             self._held += 1
             self._run(move)
         elif arrival is Arrival.FOREIGN:

@@ -7,7 +7,7 @@ whatever plan is followed by then. Where such a thread is to leave, breakpoints 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import MemoryFault
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class _Before:
     """A thread that was set to step: its pc, and where that leads; with its registers where that can be confused with
-    having run into a breakpoint. ``sp``: its stack pointer afterwards, where that is known without asking."""
+    having run into a breakpoint. ``sps``: its stack pointer there, where that is known without asking."""
 
     pc: int
     leads_to: frozenset[int]
     registers: Registers | None
-    sp: int | None = None
+    sps: dict[int, int] = field(default_factory=dict)
 
 
 class Steps:
@@ -58,8 +58,8 @@ class Steps:
         """The target's thread has reported its step."""
         assert self._target.thread is not None
         before = self._under_way.pop(self._target.thread)
-        if before.sp is not None and self._target.own_pc in before.leads_to:
-            self._target.learn(self._arch.sp, before.sp)
+        if (sp := before.sps.get(self._target.own_pc)) is not None:
+            self._target.learn(self._arch.sp, sp)
 
     @property
     def places(self) -> set[int]:
@@ -104,8 +104,13 @@ class Steps:
             leads_to = frozenset({pc + here.length} if here.target is None else {pc + here.length, here.target})
         confused = any(place + arch.pc_after_breakpoint in leads_to for place in (pc, *leads_to))
         sp = self._target.known(arch.sp)
-        after = None if sp is None or here.stack is None else sp + here.stack
-        return _Before(pc, leads_to, self._target.own if confused else None, after)
+        sps: dict[int, int] = {}
+        if sp is not None and here.stack is not None:
+            # A call that the kernel has patched away since its code was read (a static call, the tracer's) falls
+            # through, and pushes nothing.
+            places = leads_to if here.kind is not Kind.CALL or here.target is None else {here.target}
+            sps = dict.fromkeys(places, sp + here.stack)
+        return _Before(pc, leads_to, self._target.own if confused else None, sps)
 
     def _return_address(self) -> int | None:
         try:

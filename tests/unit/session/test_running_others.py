@@ -6,8 +6,9 @@ from __future__ import annotations
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import StopReason
-from nullmodem.session.stepping import ContinuePlan, StepPlan
-from support.minicpu import DEC, INC, MiniCpus, addresses, machine
+from nullmodem.session.stepping import ContinuePlan, RangePlan, StepPlan
+from nullmodem.stub.x86_64 import X86_64
+from support.minicpu import DEC, INC, RET, MiniCpus, addresses, call, jump_if, machine
 from support.runner import track_on
 
 FIRST, SECOND = 101, 102  # the pids of a machine's processors
@@ -38,6 +39,22 @@ def test_a_step_that_is_not_alone_makes_nobody_wait() -> None:
     with track_on(cpu, MiniCpus(cpu, schedule=(1, 1, 0))) as track:
         track.table.want("gdb", soft(at[4]))
         assert track.go(StepPlan(FIRST)) == (StopReason.BREAKPOINT, at[4])
+
+
+def test_a_function_that_calls_itself_deeper_down_is_not_waited_for() -> None:
+    """The plan's own thread comes by its temporary breakpoint at each turn; nothing is gained by staying there."""
+    code = (DEC, jump_if("e", 8), call(-10), INC, RET)
+    at = addresses(*code)
+    cpu = machine(*code, entries=(at[2],))
+    cpu.cpus[0].registers["rbx"] = 4
+    with track_on(cpu, MiniCpus(cpu)) as track:
+        sp = track.target.own.sp
+        plan = RangePlan(X86_64, FIRST, at[2], at[3], passable=frozenset({at[0]}))
+        assert track.go(plan) == (StopReason.STEP, at[3])
+        assert track.target.own.sp == sp
+        assert track.target.own["rax"] == 3
+        turns = 3
+        assert sum(request in (b"c", b"s") for request in track.fake.requests) <= 2 * turns + 1
 
 
 def test_nobody_waits_for_ever_for_a_step_alone() -> None:
