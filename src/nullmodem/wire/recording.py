@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -134,10 +135,19 @@ class _Lines:
         match self._json(line):
             case [float() | int() as seconds, str(mark), str(text)] if mark in set(Direction):
                 try:
-                    return Entry(float(seconds), Direction(mark), text.encode("latin-1"))
+                    return Entry(self._seconds(seconds), Direction(mark), text.encode("latin-1"))
                 except UnicodeEncodeError:
                     raise self.wrong("it holds a character that is no byte") from None
         raise self.wrong("it is no entry")
+
+    def _seconds(self, number: float) -> float:
+        try:
+            seconds = float(number)
+        except OverflowError:  # an integer may have any number of digits
+            seconds = math.inf
+        if not (math.isfinite(seconds) and seconds >= 0):  # Python's JSON knows NaN and infinity
+            raise self.wrong("its time is none")
+        return seconds
 
     def _json(self, line: str) -> object:
         try:

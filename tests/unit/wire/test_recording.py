@@ -70,6 +70,10 @@ def test_a_last_line_without_its_end_is_left_out() -> None:
         ([HEAD, "[1, 2, 3]\n"], "line 2: it is no entry"),
         ([HEAD, '[1, "?", ""]\n'], "line 2: it is no entry"),
         ([HEAD, '[1, "<", "\\u0100"]\n'], "line 2: it holds a character that is no byte"),
+        *(
+            ([HEAD, f'[{seconds}, "<", ""]\n'], "line 2: its time is none")
+            for seconds in ("9" * 400, "-" + "9" * 400, "NaN", "1e999", "Infinity", "-1", "-0.5")
+        ),
         ([HEAD, "x" * LINE_LIMIT], f"line 2: it has more than {LINE_LIMIT} characters"),
     ],
 )
