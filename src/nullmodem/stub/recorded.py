@@ -59,6 +59,13 @@ class RecordedStop:
                 known[first - address : last - address] = bytes([1]) * (last - first)
         return bytes(data) if all(known) else None
 
+    def answer(self, thread: int | None, payload: bytes, count: int) -> Known | None:
+        """What was answered to a request after ``count`` earlier answers, or the last time; None: it was not asked.
+        ``thread`` as `thread_key` has it.
+        """
+        known = self.answers.get((thread, payload))
+        return known[min(count, len(known) - 1)] if known else None
+
     def is_fault(self, address: int, length: int) -> bool:
         """Whether a part of this memory could not be read."""
         return any(page in self.faults for page in range(address // _PAGE, (address + length - 1) // _PAGE + 1))
@@ -67,7 +74,7 @@ class RecordedStop:
         """Take from an exchange what answers other requests, too."""
         match request:
             case requests.ReadMemory(address, length):
-                data = _data(reply)
+                data = decoded(reply)
                 if data is not None and len(data) == length:
                     self.memory.append((address, data))
                 elif (
@@ -184,16 +191,17 @@ def _stop_reply(payload: bytes) -> replies.StopReply | None:
     return parsed if isinstance(parsed, replies.StopReply) else None
 
 
-def _data(payload: bytes) -> bytes | None:
+def _thread(text: bytes) -> int | None:
     try:
-        return parse_hex(payload)
+        return parse_thread_id(text)
     except ProtocolError:
         return None
 
 
-def _thread(text: bytes) -> int | None:
+def decoded(payload: bytes) -> bytes | None:
+    """The bytes of an answer in hex; None for one that is not."""
     try:
-        return parse_thread_id(text)
+        return parse_hex(payload)
     except ProtocolError:
         return None
 

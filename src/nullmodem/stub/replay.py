@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stub that answers from a recording: the target is gone, and its stops can be looked at again.
 
-What was asked and answered at a stop is answered the same. Memory is known byte by byte. Letting the target run, in
-whatever way, leads to the next stop that was recorded; after the last one the line is closed. What only prepares that
+What was asked and answered at a stop is answered the same. Memory is known byte by byte; registers that were read all
+together are known one by one, and those that were read one by one all together. Letting the target run, in whatever
+way, leads to the next stop that was recorded; after the last one the line is closed. What only prepares that
 (breakpoints, registers written) is granted. Everything else that was not recorded is refused, in words.
 """
 
@@ -12,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from nullmodem.errors import ProtocolError, UsageError, WireClosed
 from nullmodem.rsp import replies, requests
-from nullmodem.rsp.hexadecimal import encode_hex, parse_hex
+from nullmodem.rsp.hexadecimal import encode_hex
 from nullmodem.rsp.server import ServerConnection
 from nullmodem.rsp.threads import encode_thread_id
-from nullmodem.stub.recorded import is_resuming, read_stops, stop_payload, thread_key
+from nullmodem.stub.recorded import Known, decoded, is_resuming, read_stops, stop_payload, thread_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nullmodem.stub.arch import Arch
-    from nullmodem.stub.recorded import Known, RecordedStop
+    from nullmodem.stub.recorded import RecordedStop
     from nullmodem.wire.recording import Recording
     from nullmodem.wire.streams import ByteStream
 
@@ -143,12 +144,38 @@ class Replay:
     def _recorded(self, request: requests.Request, payload: bytes) -> Known | None:
         """The answer to this request; the second time it is asked, the second one, and the last one for ever after."""
         key = thread_key(self._selected, request), payload
-        known = self.stop.answers.get(key)
-        if known is None:
-            return None
         count = self._asked.get(key, 0)
-        self._asked[key] = count + 1
-        return known[min(count, len(known) - 1)]
+        known = self.stop.answer(*key, count) or self._other_form(request, count)
+        if known is not None:
+            self._asked[key] = count + 1
+        return known
+
+    def _other_form(self, request: requests.Request, count: int) -> Known | None:
+        """Registers out of those that were read otherwise: one of them all together, or all of them one by one."""
+        match request:
+            case requests.ReadRegister(number) if (register := self._arch.numbered(number)) is not None:
+                together = self._bytes_of(requests.ReadRegisters(), count, self._arch.g_length)
+                data = None if together is None else self._arch.parse(together).field(register)
+            case requests.ReadRegisters():
+                data = self._one_by_one(count)
+            case _:
+                return None
+        return None if data is None else Known(encode_hex(data))
+
+    def _one_by_one(self, count: int) -> bytes | None:
+        together = bytearray(self._arch.g_length)
+        for register in self._arch.registers:
+            data = self._bytes_of(requests.ReadRegister(register.number), count, register.size)
+            if data is None:
+                return None
+            together[register.offset : register.offset + register.size] = data
+        return bytes(together)
+
+    def _bytes_of(self, request: requests.Request, count: int, length: int) -> bytes | None:
+        """The registers in a recorded answer; None where there is none, or an error."""
+        known = self.stop.answer(thread_key(self._selected, request), request.encode(), count)
+        data = None if known is None else decoded(known.reply)
+        return data if data is not None and len(data) == length else None
 
     def _derived(self, request: requests.Request, payload: bytes) -> bytes:
         match request:
@@ -179,16 +206,21 @@ class Replay:
         """After a breakpoint the stub reports the address behind it, and its client, whose breakpoint it was, sets it
         back. A client that has none there cannot know; it is shown the breakpoint's own.
         """
-        if not isinstance(request, requests.ReadRegisters) or self._selected is not None:
+        pc = self._arch.register(self._arch.pc)
+        match request:
+            case requests.ReadRegisters():
+                at, length = pc.offset, self._arch.g_length
+            case requests.ReadRegister(pc.number):
+                at, length = 0, pc.size
+            case _:
+                return reply
+        data = decoded(reply)
+        if self._selected is not None or data is None or len(data) != length:
             return reply
-        try:
-            registers = self._arch.parse(parse_hex(reply))
-        except ProtocolError:
-            return reply
-        address = registers.pc - self._arch.pc_after_breakpoint
+        address = int.from_bytes(data[at : at + pc.size], "little") - self._arch.pc_after_breakpoint
         if address not in self.stop.breakpoints or address in self._breakpoints:
             return reply
-        return encode_hex(registers.replace({self._arch.pc: address}).raw)
+        return encode_hex(data[:at] + pc.encode(address) + data[at + pc.size :])
 
 
 def serve(replay: Replay, stream: ByteStream) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nullmodem.rsp.replies import StopReply
 
 TEXT, DATA = 0xFFFFFFFF81000000, 0xFFFFFFFF82000000
+PC = X86_64.register("rip")
 SOFTWARE = BreakpointKind.SOFTWARE
 FILES = sorted((REPOSITORY / "tests" / "recordings").glob("*.rec"))
 
@@ -47,8 +48,25 @@ def run_to_stop(stub: KgdbStub, go: Callable[[], None]) -> StopReply:
     return stop
 
 
-@pytest.fixture
-def recording(tmp_path: Path) -> Recording:
+def all_together(stub: KgdbStub) -> None:
+    stub.read_registers()
+
+
+def one_by_one(stub: KgdbStub) -> None:
+    for register in X86_64.registers:
+        stub.read_register(register)
+
+
+def only_pc(stub: KgdbStub) -> None:
+    stub.read_register(PC)
+
+
+def pc_and_all(stub: KgdbStub) -> None:
+    only_pc(stub)
+    all_together(stub)
+
+
+def record(path: Path, read_registers: Callable[[KgdbStub], None]) -> Recording:
     """Two stops of a fake machine: attached at TEXT, then a breakpoint at TEXT+4."""
     machine = Machine()
     machine.memory[TEXT] = Region(bytearray(range(256)) * 16, executable=True)
@@ -56,11 +74,11 @@ def recording(tmp_path: Path) -> Recording:
     machine.cpus[0] = Cpu(2, {"rip": TEXT, "rsp": DATA})
     machine.tasks = {pid: Task(f"task{pid}", rsp=DATA + pid) for pid in (2, 3)}
     line = DirectLine(FakeKgdb(machine, Trace([TEXT + at for at in (0, 4, 7)])))
-    stream = RecordedStream(line, Recorder(tmp_path / "rec", X86_64.name))
+    stream = RecordedStream(line, Recorder(path, X86_64.name))
     stub = KgdbStub(stream, X86_64, patience=PATIENCE)
     stub.halt_reason()
     stub.current_thread()
-    stub.read_registers()
+    read_registers(stub)
     stub.threads()
     stub.read_registers(3)
     stub.read_memory(TEXT, 64)
@@ -69,11 +87,16 @@ def recording(tmp_path: Path) -> Recording:
         stub.read_memory(0xFFFFFFFF83000000, 8)
     stub.insert(SOFTWARE, TEXT + 4, 1)
     run_to_stop(stub, stub.resume)
-    stub.read_registers()
+    read_registers(stub)
     stub.write_memory(DATA, b"changed")
     stub.read_memory(DATA, 16)
     stream.close()
-    return read_recording(tmp_path / "rec")
+    return read_recording(path)
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Recording:
+    return record(tmp_path / "rec", all_together)
 
 
 @contextlib.contextmanager
@@ -133,12 +156,38 @@ def test_every_way_to_run_leads_to_the_next_stop_and_then_to_the_end(recording: 
                 run_to_stop(stub, stub.resume)
 
 
-def test_who_has_the_breakpoint_sets_the_pc_back_and_who_has_not_is_shown_it(recording: Recording) -> None:
-    with replayed(recording, first=2) as stub:
+@pytest.mark.parametrize("read_registers", [all_together, one_by_one, pc_and_all])
+def test_registers_are_known_in_whatever_form_they_were_read(
+    tmp_path: Path, read_registers: Callable[[KgdbStub], None]
+) -> None:
+    with replayed(record(tmp_path / "rec", read_registers)) as stub:
         stub.halt_reason()
-        assert stub.read_registers().pc == TEXT + 4
+        one = {register.name: stub.read_register(register) for register in X86_64.registers}
+        assert (one["rip"], one["rsp"]) == (TEXT, DATA)
+        assert one == stub.read_registers().as_dict()
+
+
+def test_of_registers_that_were_read_one_by_one_none_is_made_up(tmp_path: Path) -> None:
+    missing: list[str] = []
+    with replayed(record(tmp_path / "rec", only_pc), missing) as stub:
+        stub.halt_reason()
+        assert stub.read_register(PC) == TEXT
+        with pytest.raises(StubError, match="not recorded at stop 1"):
+            stub.read_registers()
+        with pytest.raises(StubError, match="not recorded at stop 1"):
+            stub.read_register(X86_64.register("rsp"))
+    assert len(missing) == 2
+
+
+@pytest.mark.parametrize("read_registers", [all_together, one_by_one, pc_and_all])
+def test_who_has_the_breakpoint_sets_the_pc_back_and_who_has_not_is_shown_it(
+    tmp_path: Path, read_registers: Callable[[KgdbStub], None]
+) -> None:
+    with replayed(record(tmp_path / "rec", read_registers), first=2) as stub:
+        stub.halt_reason()
+        assert (stub.read_register(PC), stub.read_registers().pc) == (TEXT + 4, TEXT + 4)
         stub.insert(SOFTWARE, TEXT + 4, 1)
-        assert stub.read_registers().pc == TEXT + 5
+        assert (stub.read_register(PC), stub.read_registers().pc) == (TEXT + 5, TEXT + 5)
 
 
 def test_there_must_be_a_stop_and_the_one_that_is_wanted(recording: Recording) -> None:
@@ -175,6 +224,19 @@ def test_a_real_kernel_s_recording_is_answered_word_for_word(path: Path) -> None
         events = client.receive(replay.receive(client.data_to_send()))
         answers = [event.payload for event in events if isinstance(event, Reply)]
         assert answers == [expected], request
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_pc_of_a_real_stop_can_be_read_alone(path: Path) -> None:
+    """As a session reads it; these recordings were made when it read all registers of each stop."""
+    recording = read_recording(path)
+    stops = read_stops(recording.entries)
+    assert not any(payload.startswith(b"p") for stop in stops for _thread, payload in stop.answers)
+    wanted = [number for number, stop in enumerate(stops, 1) if (None, b"g") in stop.answers]
+    assert len(wanted) >= 5
+    for number in wanted:
+        with replayed(recording, first=number) as stub:
+            assert stub.read_register(PC) == stub.read_registers().pc
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
