@@ -49,7 +49,7 @@ def test_kdb_is_asked_without_leaving_the_session(shared_bench: Bench) -> None:
     long = gdb("monitor kdb dmesg")
     assert "Linux version 6.1" in long
     assert long.count("\n") > 100
-    assert "kdb printed nothing" in gdb("monitor kdb nonsense")
+    assert "kdb printed nothing" in gdb("monitor kdb md no_such_symbol")
     assert "usage: monitor kdb COMMAND" in gdb("monitor kdb go")
     assert "halt" in gdb("bt 3")
     gdb("detach")

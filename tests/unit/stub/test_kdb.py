@@ -68,8 +68,16 @@ def test_a_kernel_without_kdb_is_named() -> None:
         assert stub.current_thread() == 7
 
 
+# kdb_parse drops `-` and backslashes, ends a word at `=`, and takes an unknown one for the command it begins with.
+DISGUISED = (
+    *("mm4 0 0", "-mm 0 0", r"m\m 0 0", "mm=1", "go1 0", "rm1 rip 0", "reboot1", "-reboot", "killx 9 1", "bp1", "sr1"),
+    *("'mm' 0", '"go"', "#go", "md=1", "btt 0", "ef 0", "bta", "hello", "h", "per", "rdx", "ps1", "md8x", "md3"),
+)
+
+
 @pytest.mark.parametrize(
-    "command", [*REFUSED, "g", "go 0x1234", "reb", "mm 0 0", "", "  ", "ps\rgo", "dmesg | grep x", "bt \x03", "é"]
+    "command",
+    [*REFUSED, *DISGUISED, "g", "go 0x1234", "reb", "mm 0 0", "", "  ", "ps\rgo", "dmesg | grep x", "bt \x03", "é"],
 )
 def test_what_would_take_the_target_from_the_session_is_never_sent(command: str) -> None:
     with stub_with(lambda _command: b"") as (stub, fake, _line):
@@ -77,6 +85,37 @@ def test_what_would_take_the_target_from_the_session_is_never_sent(command: str)
         with pytest.raises(UsageError):
             stub.run_kdb(command)
         assert fake.requests == [b"?"]
+
+
+READING_WITH_ARGUMENTS = ("ps A", "btp 1", "btc 0", "dmesg 20", "per_cpu runqueues 8 0", "help", "?", "ftdump 10 0")
+DUMPS = ("md", "mds schedule", "mdp 1000 4", "mdr schedule+0x10 1024", "md8c1024 ffffffff81000000", "md4 $X 0x400 10")
+
+
+@pytest.mark.parametrize("command", [*READING_WITH_ARGUMENTS, *DUMPS])
+def test_what_only_reads_is_sent_as_it_is(command: str) -> None:
+    assert check_command(f" {command} ") == command
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "md 0 7fffffff",
+        "md ffffffff81000000 1025",
+        "mdr 0 0x401",
+        "md8c1025 0",
+        "md8c999999999",
+        "mds 0 fff",
+        "md 0 1 2000",
+    ],
+)
+def test_a_dump_without_end_is_not_asked_for(command: str) -> None:
+    with pytest.raises(UsageError, match="at most 1024"):
+        check_command(command)
+
+
+def test_behind_a_dump_s_address_come_numbers() -> None:
+    with pytest.raises(UsageError, match=r"come numbers, not \+"):
+        check_command("md schedule + 10 7fffffff")
 
 
 @given(st.text())

@@ -28,7 +28,7 @@ def kdb(*, session: str | None, command: tuple[str, ...]) -> None:
     """Have kdb run a command on the stopped target, and print what it says. Without a command, one after the other is
     read, until Ctrl-D.
 
-    The session keeps the line. What would run or change the target is refused, with what to use instead. The kernel
+    The session keeps the line. Only what reads is sent; anything else is refused, with what to use instead. The kernel
     needs CONFIG_KGDB_KDB; `help` lists its commands.
 
     \b
