@@ -26,4 +26,5 @@ def take_up(
         table.rearm()
     else:
         table.stub_forgot()
+        target.forget_code()
         modules.catch_up(target)

@@ -70,28 +70,31 @@ class ModuleTable:
         self.generation += 1
 
     def catch_up(self, memory: Memory) -> None:
-        """The kernel has run unwatched: part with what is gone, and meet what is new.
+        """The kernel has run unwatched: part with what is gone or has finished its init, and meet what is new.
 
         Raises KernelDataError, MemoryFault.
         """
         present = {loaded.address: loaded for loaded in self._reader.walk(memory, sections=False)}
         for address, module in list(self._modules.items()):
-            loaded = present.get(address)
-            if loaded is None or (loaded.name, loaded.build_id) != (module.loaded.name, module.loaded.build_id):
+            if address not in present or not _may_be_same(module.loaded, present[address]):
                 self.going(address)
+            elif present[address].state is ModuleState.LIVE:
+                self.init_done(address)
         for address, loaded in present.items():
             if address not in self._modules:
-                self._modules[address] = self._with_file(memory, loaded)
+                self._meet(memory, loaded)
         self.generation += 1
 
     def appeared(self, memory: Memory, address: int) -> Module:
         """A module has been linked and its init is about to run. Raises KernelDataError, MemoryFault."""
-        loaded = self._reader.read(memory, address, sections=False)
+        module = self._meet(memory, self._reader.read(memory, address, sections=False))
+        self.generation += 1
+        return module
+
+    def _meet(self, memory: Memory, loaded: LoadedModule) -> Module:
         for other in list(self._modules.values()):
             self._make_room(memory, other, loaded)
-        module = self._with_file(memory, loaded)
-        self._modules[address] = module
-        self.generation += 1
+        module = self._modules[loaded.address] = self._with_file(memory, loaded)
         return module
 
     @property
@@ -111,12 +114,12 @@ class ModuleTable:
         module = self._modules.get(address)
         if module is None:
             return
-        freed = module.loaded.init
-        for region in freed:
+        init = module.loaded.init
+        for region in init:
             self._breakpoints.drop_range(region.start, region.end)
         kept = tuple(region for region in module.loaded.regions if not region.kind.is_init)
         loaded = replace(module.loaded, regions=kept, state=ModuleState.LIVE)
-        self._modules[address] = replace(module, loaded=loaded, freed=freed)
+        self._modules[address] = replace(module, loaded=loaded, freed=(*module.freed, *init))
 
     def going(self, address: int) -> Module | None:
         """The module is about to be freed, after its exit or after its init failed."""
@@ -192,6 +195,17 @@ class ModuleTable:
     def _searched(self, name: str) -> str:
         where = ", ".join(str(directory) for directory in self._finder.directories) or "no directory was given"
         return f"no {name}.ko was found; looked in: {where}"
+
+
+def _may_be_same(known: LoadedModule, found: LoadedModule) -> bool:
+    """Whether what is found where a module was known is that one, with its init memory or without it."""
+    return found.init in (known.init, ()) and _lasting(known) == _lasting(found)
+
+
+def _lasting(loaded: LoadedModule) -> tuple[object, ...]:
+    """What stays as it is from a module's init to its end."""
+    regions = tuple(region for region in loaded.regions if not region.kind.is_init)
+    return loaded.name, loaded.build_id, loaded.srcversion, loaded.percpu, regions
 
 
 def _verdict_in(module: Module, address: int) -> Verdict | None:
