@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking at a line: who is at its other end, and what stands in the way of debugging over it.
 
-Nothing is changed there. A return key is pressed, which has kdb, a login and a shell show themselves; where nobody
-does, the stub is asked for the current thread, the question that changes least; and a shell is asked a few facts.
+Nothing is changed there. A character is typed and taken back, at which kdb shows its prompt again (kdb_io.c kdb_read).
+Where none shows, a return key is pressed, for a login and a shell; to kdb it would be its last command once more, which
+may be a step (kdb_parse). Where nobody shows himself, the stub is asked for the current thread, the question that
+changes least; and a shell is asked a few facts.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ __all__ = ["Examination", "Finding", "Sign", "Verdict", "examine"]
 QUIET_SECONDS: Final = 0.7
 LONGEST_SECONDS: Final = 3.0
 PROBE_SECONDS: Final = 10.0
+_TYPED_AND_TAKEN_BACK: Final = b" \b"
 _RETURN: Final = b"\r"
 _ERASE_LINE: Final = b"\x15"
 _QUESTION: Final = encode_packet(CurrentThread().encode())
@@ -136,8 +139,13 @@ class _Examiner:
     def find_out(self) -> Sign:
         self._tell("listening")
         heard = self._listen(LONGEST_SECONDS)
+        self._tell("typing a space and taking it back")
+        heard += self._say(_TYPED_AND_TAKEN_BACK)
+        sign = read_signs(heard)
+        if sign is Sign.KDB:
+            return sign
         self._tell("pressing return")
-        heard += self._say(_RETURN)
+        heard += self._say(_ERASE_LINE + _RETURN)  # a terminal's erase key may not be backspace
         sign = read_signs(heard)
         if sign in (Sign.SILENCE, Sign.TEXT, Sign.KGDB):
             self._tell("asking the kernel's stub")

@@ -207,12 +207,21 @@ class FakeKgdb:
         yield from self._put_packet(b"OK")
 
     def _visit_kdb(self) -> Generator[None, int, None]:
-        """kdb has the line, and all breakpoints are gone, until somebody asks ``$?#3f``."""
+        """kdb has the line, and all breakpoints are gone, until somebody asks ``$?#3f``: ``kdb_read``."""
         self.machine.drop_breakpoints()
         self._out += b"\r\n[0]kdb> "
-        seen = b""
-        while not seen.endswith(b"$?#3f"):
-            seen = seen[-4:] + bytes(((yield),))
+        typed = b""
+        while not typed.endswith(b"$?#3f"):
+            byte = yield
+            if byte == 0x0D:
+                self.machine.violations.append("return at kdb's prompt, which repeats its last command")
+            elif byte == 0x08 and typed:
+                typed = typed[:-1]
+                self._out += b"\b \r[0]kdb> " + typed
+            elif byte >= 0x20:
+                typed += bytes((byte,))
+                if typed[:1] not in (b"+", b"$"):  # kgdb_transition_check: what may be a debugger's is not shown
+                    self._out += typed[-1:]
         self.requests.append(b"?")
         self._out += b"+"
         yield from self._put_packet(b"S05")

@@ -26,7 +26,7 @@ class Sign(enum.Enum):
 
 # Colours, and what shells say to terminals about pasting (ECMA-48 control sequences; OSC for titles).
 _TERMINAL: Final = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
-_KDB: Final = re.compile(rb"(?:^|[\r\n])\[\d{1,4}\](?:kdb|more)> ?\Z")
+_KDB: Final = re.compile(rb"(?:^|[\r\n])\[\d{1,4}\](?:kdb|more)>[^\r\n]*\Z")  # a command may stand there, half typed
 _LOGIN: Final = re.compile(rb"(?:login|username|password(?: for [^\r\n]{1,40})?):[ \t]*\Z", re.IGNORECASE)
 _SHELL: Final = re.compile(rb"(?:^|[\r\n])[\x20-\x7e\x80-\xff]{0,120}[#$%>] ?\Z")
 _PROMPTS: Final = ((Sign.KDB, _KDB), (Sign.LOGIN, _LOGIN), (Sign.SHELL, _SHELL))

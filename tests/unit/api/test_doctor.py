@@ -82,6 +82,21 @@ def test_a_report_that_nobody_has_acknowledged_is_no_obstacle() -> None:
         assert examine(line, quiet=QUIET).sign is Sign.KGDB
 
 
+@pytest.mark.parametrize("left", [b"", b"ss"])
+def test_kdb_is_known_by_its_prompt_and_told_to_do_nothing(left: bytes) -> None:
+    """A return key would have it repeat its last command, or carry out what somebody left at its prompt."""
+    fake = a_fake()
+    fake.receive(b"$D#44")
+    fake.receive(b"+")
+    fake.stop(in_kdb=True)
+    fake.receive(left)
+    with answered_by(fake.receive) as line:
+        for _ in range(2):
+            assert examine(line, quiet=QUIET).sign is Sign.KDB
+    assert fake.machine.violations == []
+    assert fake.requests == [b"D"]
+
+
 def test_a_running_kernel_s_own_line_is_silent_and_the_fix_says_what_that_means() -> None:
     fake = a_fake()
     fake.receive(b"$D#44")
@@ -98,7 +113,6 @@ def test_a_running_kernel_s_own_line_is_silent_and_the_fix_says_what_that_means(
     ("prompt", "sign"),
     [
         (b"\r\nboard login: ", Sign.LOGIN),
-        (b"\r\n[0]kdb> ", Sign.KDB),
         (b"\xe0\xfc\x00\xf8\x80\xe6", Sign.GARBAGE),
         (b"[ 1.0] simple: $T05thread:01;#07 in a line\r\n", Sign.TEXT),
     ],

@@ -22,9 +22,9 @@ _COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "r
 def doctor(ctx: click.Context, *, wire: str, as_json: bool) -> None:
     """Look at a line: is kgdb at its other end, kdb, a login, a shell, nobody, or garbage? Each finding has its fix.
 
-    WIRE is a serial device, or written as for `attach`. A return key is pressed there and, where nobody shows himself,
-    the kernel's stub is asked a question; nothing is changed. A shell is asked for the target's settings: kgdboc,
-    sysrq, lockdown, watchdogs. No other program may use the line meanwhile.
+    WIRE is a serial device, or written as for `attach`. A return key is pressed there, except at kdb's prompt, and
+    where nobody shows himself, the kernel's stub is asked a question; nothing is changed. A shell is asked for the
+    target's settings: kgdboc, sysrq, lockdown, watchdogs. No other program may use the line meanwhile.
 
     The exit code is 1 when something makes debugging impossible. The configuration of a kernel is looked at by `kernel
     doctor`.
