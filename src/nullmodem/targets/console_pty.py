@@ -31,18 +31,20 @@ class ConsolePty:
     def __init__(self, console: Console, link: Path) -> None:
         self._console = console
         self._link = link
-        try:
-            self._master, self._slave = pty.openpty()
-            # Kept open: a master whose other end nobody has reads as broken.
-            tty.setraw(self._slave)
-            self.path = os.ttyname(self._slave)
-            os.set_blocking(self._master, False)
-            link.unlink(missing_ok=True)
-            link.symlink_to(self.path)
-        except OSError as error:
-            raise TargetError(f"cannot make a terminal of the console: {error.strerror}") from error
+        with contextlib.ExitStack() as opened:
+            try:
+                self._master, self._slave = _kept(opened, pty.openpty())
+                # Kept open: a master whose other end nobody has reads as broken.
+                tty.setraw(self._slave)
+                self.path = os.ttyname(self._slave)
+                os.set_blocking(self._master, False)
+                self._reader, self._writer = _kept(opened, os.pipe())
+                link.unlink(missing_ok=True)
+                link.symlink_to(self.path)
+            except OSError as error:
+                raise TargetError(f"cannot make a terminal of the console: {error.strerror}") from error
+            self._descriptors = opened.pop_all()
         self._closing = threading.Event()
-        self._reader, self._writer = os.pipe()
         self._threads = [
             threading.Thread(target=target, name="nullmodem-console-pty", daemon=True)
             for target in (self._type, self._show)
@@ -59,8 +61,7 @@ class ConsolePty:
         self._console.poke()
         for thread in self._threads:
             thread.join()
-        for descriptor in (self._master, self._slave, self._reader, self._writer):
-            os.close(descriptor)
+        self._descriptors.close()
         self._link.unlink(missing_ok=True)
 
     def _type(self) -> None:
@@ -96,3 +97,10 @@ class ConsolePty:
         poll.register(self._reader, select.POLLIN)
         ready = [descriptor for descriptor, _mask in poll.poll()]
         return self._reader not in ready
+
+
+def _kept(stack: contextlib.ExitStack, descriptors: tuple[int, int]) -> tuple[int, int]:
+    """Both, which ``stack`` closes."""
+    for descriptor in descriptors:
+        stack.callback(os.close, descriptor)
+    return descriptors

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nullmodem.errors import TargetError
 from nullmodem.targets.console import Console
 from nullmodem.targets.console_pty import ConsolePty
 from nullmodem.waiting import wait_readable
@@ -82,3 +83,14 @@ def test_its_link_goes_with_it(desk: Desk) -> None:
     assert desk.link.is_symlink()
     desk.terminal.close()
     assert not desk.link.is_symlink()
+
+
+def test_a_link_that_cannot_be_made_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    here, there = socket.socketpair()
+    console = Console(here, tmp_path / "console.log")
+    before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with pytest.raises(TargetError, match="cannot make a terminal of the console: No such file"):
+        ConsolePty(console, tmp_path / "nowhere" / "console.tty")
+    assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    console.close()
+    there.close()
