@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-import threading
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PATIENCE: Final = 3.0
 """Seconds for a way to show its effect: a kernel that takes the key stops within milliseconds."""
 SSH_PATIENCE: Final = 15.0
+_SSH_READ: Final = 1 << 16  # what a pipe holds
+_SSH_KEPT: Final = 4096
 TRIGGER: Final = "echo g > /proc/sysrq-trigger"
 # As the owner of the file, or as whom sudo lets do it without a password.
 _TRIGGER_OVER_SSH: Final = f"({TRIGGER}) 2>/dev/null || echo g | sudo -n tee /proc/sysrq-trigger"
@@ -95,41 +97,37 @@ class OverSsh:
         command = ("ssh", *options, "--", self._destination, _TRIGGER_OVER_SSH)
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, bufsize=0
             )
         except FileNotFoundError:
             return "there is no ssh on this machine"
-        failed = threading.Event()
-        said: list[str] = []
-
-        def watch() -> None:
-            assert process.stderr is not None
-            said.append(process.stderr.read().strip())
-            process.wait()
-            failed.set()
-
-        watcher = threading.Thread(target=watch, name="nullmodem-ssh", daemon=True)
-        watcher.start()
-        self._typed()
-        try:
-            return self._outcome(process, failed, said, stopped)
-        finally:
-            # A machine that stands still does not end the connection; its end of it is closed when it runs on.
-            process.kill()
-            watcher.join()
-            if process.stderr is not None:
-                process.stderr.close()
+        except OSError as error:
+            return f"ssh cannot be run: {error.strerror}"
+        with process:
+            try:
+                self._typed()
+                return self._outcome(process, stopped)
+            finally:
+                # A machine that stands still does not end the connection; its end of it is closed when it runs on.
+                process.kill()
 
     @staticmethod
-    def _outcome(process: subprocess.Popen[str], failed: threading.Event, said: list[str], stopped: Stopped) -> str:
+    def _outcome(process: subprocess.Popen[bytes], stopped: Stopped) -> str:
+        assert process.stderr is not None
+        os.set_blocking(process.stderr.fileno(), False)
         deadline = time.monotonic() + SSH_PATIENCE
+        said = b""
         while time.monotonic() < deadline:
             if stopped(0.5):
                 return ""
-            if failed.is_set():
+            ended = process.poll() is not None
+            # Not to the end of it: a connection that ssh keeps for others (ControlPersist) has it open for long.
+            said = (said + (process.stderr.read(_SSH_READ) or b""))[-_SSH_KEPT:]
+            if ended:
                 if stopped(0.5):
                     return ""
-                reason = said[0].splitlines()[-1] if said and said[0] else f"exit status {process.returncode}"
+                words = said.decode("utf-8", "replace").strip()
+                reason = words.splitlines()[-1] if words else f"exit status {process.returncode}"
                 return f"ssh: {reason}" if process.returncode else "no effect"
         return f"no effect within {SSH_PATIENCE:g} s"
 

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nullmodem.errors import TargetError, UsageError
-from nullmodem.targets.break_in import BreakInWays, OverSsh, SysrqKey
+from nullmodem.targets.break_in import SSH_PATIENCE, BreakInWays, OverSsh, SysrqKey
 from nullmodem.targets.console import Console
 
 if TYPE_CHECKING:
@@ -102,3 +105,31 @@ def test_a_host_that_ssh_cannot_reach_is_said_with_ssh_words() -> None:
     reason = way.attempt(threading.Event().wait)
     assert reason.startswith("ssh: ")
     assert "no-such-host.invalid" in reason
+
+
+def make_ssh(directory: Path, script: str, mode: int = 0o755) -> None:
+    tool = directory / "ssh"
+    tool.write_text(f"#!/bin/sh\n{script}\n")
+    tool.chmod(mode)
+
+
+def test_an_ssh_that_may_not_be_run_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_ssh(tmp_path, "", 0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    reason = OverSsh("board", lambda: None).attempt(lambda _seconds: False)
+    assert reason == "ssh cannot be run: Permission denied"
+
+
+def test_what_ssh_says_is_not_waited_for_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is kept for others has ssh's end of it open."""
+    note = tmp_path / "pid"
+    lines = "head -c 30000 /dev/zero | tr '\\0' x >&2; echo >&2"
+    make_ssh(tmp_path, f"sleep 60 & echo $! > {note}; {lines}; echo 'board: refused' >&2; exit 255")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    since = time.monotonic()
+    try:
+        reason = OverSsh("board", lambda: None).attempt(lambda seconds: threading.Event().wait(min(seconds, 0.02)))
+    finally:
+        os.kill(int(note.read_text()), signal.SIGKILL)
+    assert reason == "ssh: board: refused"
+    assert time.monotonic() - since < SSH_PATIENCE
