@@ -206,18 +206,28 @@ class SharedLine:
 
     def _obey(self) -> None:
         """Do what was ordered and can be done now."""
-        with self._lock:
-            due = [order for order in self._orders if self._listens or not order.to_running]
-            self._orders = [order for order in self._orders if order not in due]
-        for order in due:
+        while (order := self._next_order()) is not None:
             if not order.done.set_running_or_notify_cancel():
                 continue
             try:
                 order.action()
             except NullmodemError as error:
                 order.done.set_exception(error)
+            except BaseException as error:
+                ended = WireClosed(f"the line has ended: {error}")
+                ended.__cause__ = error
+                order.done.set_exception(ended)
+                raise
             else:
                 order.done.set_result(None)
+
+    def _next_order(self) -> _Order | None:
+        with self._lock:
+            for order in self._orders:
+                if self._listens or not order.to_running:
+                    self._orders.remove(order)
+                    return order
+        return None
 
 
 @dataclass(eq=False, slots=True)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +17,7 @@ from nullmodem.rsp.framing import encode_packet
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.shared import SharedLine
 from nullmodem.wire.streams import ByteStream, SocketStream
+from support.lines import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,6 +129,37 @@ def test_a_line_without_break_says_so() -> None:
             line.press_sysrq(b"g")
         far.sendall(b"still there\n")
         assert receive(line.console, 12) == b"still there\n"
+        line.console.close()
+        line.protocol.close()
+
+
+class BreakingStream(SocketStream):
+    """A device that goes away while BREAK is held."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.held = threading.Event()
+        self.goes = threading.Event()
+
+    def send_break(self) -> None:
+        self.held.set()
+        assert self.goes.wait(SECONDS)
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_an_order_that_ends_the_line_and_those_behind_it_leave_nobody_waiting() -> None:
+    near, far = socket.socketpair()
+    stream = BreakingStream(near)
+    with far, contextlib.closing(SharedLine(stream)) as line, ThreadPoolExecutor(2) as callers:
+        first = callers.submit(line.send_break)
+        assert stream.held.wait(SECONDS)
+        second = callers.submit(line.note_break_in)
+        until(lambda: len(line._orders) == 1, "the second order waits")
+        stream.goes.set()
+        with pytest.raises(WireClosed, match="Input/output error"):
+            first.result(SECONDS)
+        with pytest.raises(WireClosed):
+            second.result(SECONDS)
         line.console.close()
         line.protocol.close()
 
