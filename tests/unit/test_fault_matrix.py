@@ -166,7 +166,10 @@ MATRIX = (
             LINE: (
                 "unit/session/test_reboot.py::test_a_target_that_stands_and_has_forgotten_the_session_has_rebooted",
             ),
-            KERNEL: ("vm/test_reboot.py::test_a_reset_is_noticed_and_the_new_boot_is_attached_to_like_any_other",),
+            KERNEL: (
+                "vm/test_reboot.py::test_a_reset_is_noticed_and_the_new_boot_is_attached_to_like_any_other",
+                "vm/test_reboot.py::test_a_reset_is_noticed_on_the_line_that_the_console_shares",
+            ),
         },
     ),
     Row(

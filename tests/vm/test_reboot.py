@@ -10,24 +10,28 @@ import pytest
 
 from nullmodem.api.attach import AttachOptions, Connection, ConsoleAt, connect
 from nullmodem.api.live import LiveSession
+from nullmodem.api.ways import parse_ways
 from nullmodem.errors import TargetError, WireClosed
 from nullmodem.kbuild import ensure_kernel
 from nullmodem.session.model import State, StopReason
 from nullmodem.targets import Accel, QemuSpec, QemuTarget
 from nullmodem.targets.break_in import BreakInWays, SysrqKey
 from nullmodem.wire.spec import parse_wire
+from support.lines import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nullmodem.targets.console import Console
+
 pytestmark = pytest.mark.vm
 
 SECONDS = 60.0
+RESETS = ("-action", "reboot=reset")
 
 
-def live_on(made: Connection, board: QemuTarget) -> LiveSession:
-    """A session that has met its target and lets it run, and breaks in by the board's console."""
-    ways = BreakInWays([SysrqKey(board.break_in)], None)
+def live_on(made: Connection, ways: BreakInWays) -> LiveSession:
+    """A session that has met its target and lets it run."""
     live = LiveSession(made.session, ways)
     ways.stopped = live.stopped_within
     live.start(SECONDS)
@@ -42,31 +46,48 @@ def interrupt_again_and_again(live: LiveSession) -> None:
             live.interrupt()
 
 
+def watch_it_reset(made: Connection, ways: BreakInWays, board: QemuTarget, console: Console) -> None:
+    with made.resources:
+        live = live_on(made, ways)
+        board.exec("true", timeout=SECONDS).check()  # it runs, so it has taken what set it running
+        position = console.position
+        board.monitor("system_reset")
+        # A shell that has opened the line again: a BREAK is heard from then on, if not always the first.
+        console.wait(r"Linux version[\s\S]*built-in shell", SECONDS, since=position)
+        with pytest.raises(WireClosed, match="the target has rebooted"):
+            interrupt_again_and_again(live)
+        assert live.state is State.LOST
+        live.close(release=False)
+
+
+def stop_it_once(made: Connection, ways: BreakInWays) -> None:
+    with made.resources:
+        live = live_on(made, ways)
+        live.interrupt()
+        assert live.wait_for_stop(SECONDS).reason is StopReason.INTERRUPT
+        live.close(release=True)
+
+
 def test_a_reset_is_noticed_and_the_new_boot_is_attached_to_like_any_other(tmp_path: Path) -> None:
     kernel = ensure_kernel("6.1")
     socket = tmp_path / "kgdb.sock"
-    spec = QemuSpec(
-        kernel.image,
-        accel=Accel.TCG,
-        line=f"socket,path={socket},server=on,wait=off",
-        qemu_args=("-action", "reboot=reset"),
-    )
+    spec = QemuSpec(kernel.image, accel=Accel.TCG, line=f"socket,path={socket},server=on,wait=off", qemu_args=RESETS)
     options = AttachOptions(parse_wire(f"unix:{socket}"), kernel.vmlinux, ConsoleAt.NONE, ways=())
     with QemuTarget.launch(spec, tmp_path / "target") as board:
+        ways = BreakInWays([SysrqKey(board.break_in)], None)
+        watch_it_reset(connect(options, (), tmp_path / "first"), ways, board, board.console)
+        stop_it_once(connect(options, (), tmp_path / "second"), ways)
+
+
+def test_a_reset_is_noticed_on_the_line_that_the_console_shares(tmp_path: Path) -> None:
+    kernel = ensure_kernel("6.1")
+    port = free_port()
+    line = f"socket,host=127.0.0.1,port={port},server=on,wait=off,telnet=on,nodelay=on"
+    spec = QemuSpec(kernel.image, accel=Accel.TCG, line=line, shared=True, qemu_args=RESETS)
+    options = AttachOptions(parse_wire(f"telnet:127.0.0.1:{port}"), kernel.vmlinux, ways=parse_ways(["break"]))
+    with QemuTarget.launch(spec, tmp_path / "target") as board:
         made = connect(options, (), tmp_path / "first")
-        with made.resources:
-            live = live_on(made, board)
-            position = board.console.position
-            board.monitor("system_reset")
-            # A shell that has opened the line again: a BREAK is heard from then on, if not always the first.
-            board.wait_console(r"Linux version[\s\S]*built-in shell", SECONDS, since=position)
-            with pytest.raises(WireClosed, match="the target has rebooted"):
-                interrupt_again_and_again(live)
-            assert live.state is State.LOST
-            live.close(release=False)
+        assert made.console is not None
+        watch_it_reset(made, made.ways, board, made.console)
         made = connect(options, (), tmp_path / "second")
-        with made.resources:
-            live = live_on(made, board)
-            live.interrupt()
-            assert live.wait_for_stop(SECONDS).reason is StopReason.INTERRUPT
-            live.close(release=True)
+        stop_it_once(made, made.ways)

@@ -26,11 +26,13 @@ from typing import Final
 from nullmodem.wire.standing import StandingStub
 from nullmodem.wire.stop_forms import (
     BROKEN,
-    STOP_BEGUN,
+    ENTERED,
     match_exit,
+    match_standing,
     match_stop,
     may_be_broken,
     may_become,
+    may_become_standing,
 )
 
 QUIET_SECONDS: Final = 0.02
@@ -49,12 +51,9 @@ _KILL_LINE: Final = b"\x15"  # Ctrl-U
 _STRAY: Final = 8  # bytes of noise that may follow a stop
 _TOKEN: Final = re.compile(rb"[+-]|\$[^#]*#..", re.DOTALL)
 _TOKEN_LIMIT: Final = 4096
-# What a kernel that has just been broken into prints when no debugger was connected before: kernel/debug/debug_core.c
-# sysrq_handle_dbg, and kdb's prompt.
-_ENTERED: Final = re.compile(
-    rb"(?:Entering KGDB|KGDB or \$3#33 for KDB|Waiting for connection from remote gdb)[^\n]*\n|kdb> ?$"
-)
 _ENTERED_TAIL: Final = 64
+_QUESTIONS: Final = (b"$?", b"$qC")
+"""Asked of a target that may stand: by a debugger that has come, until it does; by one that doubts, once."""
 _RESUMING: Final = (b"$c", b"$s", b"$C", b"$D", b"$k")
 
 
@@ -152,9 +151,8 @@ class Splitter:
 
     def _send(self, token: bytes, now: float) -> None:
         if self.state is SplitState.RUNNING:
-            if token.startswith(b"$?"):
-                self._knock = token
-                self._deadline = now + KNOCK_SECONDS
+            if token.startswith(_QUESTIONS):
+                self._knock, self._deadline = token, now + KNOCK_SECONDS
             return
         self._line += token
         if token == b"+" and self._detaching and not self._stub.awaited:
@@ -172,6 +170,11 @@ class Splitter:
         self._held.clear()
         self._challenges, self._mark, self._fresh = 0, 0, fresh
         self._deadline, self._since, self._detaching = None, None, False
+        self._drop_doubt()
+
+    def _drop_doubt(self) -> None:
+        if not self._knock.startswith(b"$?"):
+            self._knock = b""
 
     # -- is it stopped already -----------------------------------------------------------------------------------
 
@@ -182,7 +185,7 @@ class Splitter:
         self._deadline = now + CHALLENGE_SECONDS
 
     def _knocking(self, data: bytes, now: float) -> None:
-        """``+`` and a stop are the answer of a stub; a terminal echoes what we sent."""
+        """``+`` and a stop, or its thread, are the answer of a stub; a terminal echoes what we sent."""
         self._held += data
         end = self._held.rfind(b"\n") + 1
         self._release(end)
@@ -191,13 +194,13 @@ class Splitter:
             self._do_knock(now)
             return
         answer = held[held.startswith(b"+") :]
-        if match_stop(answer) is not None:
+        if match_standing(answer) is not None:
             self.state, self._knock, self._deadline = SplitState.STOPPED, b"", None
             self._stub.begin(b"")
             self._stub.asked()
             self._held.clear()
             self._stopped(held)
-        elif answer and not STOP_BEGUN.fullmatch(answer):
+        elif answer and not may_become_standing(answer):
             echoed = held.startswith(self._knock[: len(held)])
             if echoed and len(held) < len(self._knock):
                 return
@@ -360,12 +363,12 @@ class Splitter:
         self._challenges, self._mark, self._fresh, self._deadline = 0, 0, False, None
         self.state = SplitState.STOPPED
         self._stub.begin(packet)
+        if not self._knock.startswith(b"$?"):
+            self._protocol += packet
         if self._knock:  # the debugger has asked already: its question gets its answer
             self._line += b"+" + self._knock
             self._knock = b""
             self._stub.asked()
-        else:
-            self._protocol += packet
         self._stopped(rest)
 
     def _release(self, length: int) -> None:
@@ -382,10 +385,11 @@ class Splitter:
         """All that came is text: does it mean that the target has entered the debugger?"""
         if self._held:
             return
-        if self._knock and _ENTERED.search(self._recent):
+        if self._knock and ENTERED.search(self._recent):
             self._recent = b""
             self._do_knock(now)
         elif BROKEN.search(self._tail):
             self._deadline = now + self._quiet
         else:
+            self._drop_doubt()  # it prints, so it runs
             self._deadline = now + KNOCK_SECONDS if self._knock else None

@@ -18,9 +18,17 @@ STOP_BEGUN: Final = re.compile(
 EXIT: Final = re.compile(rb"\$(W[0-9a-f]{2})#([0-9a-f]{2})")
 _REFUSAL: Final = re.compile(rb"\$(E[0-9a-f]{2})#([0-9a-f]{2})")
 _REFUSAL_BEGUN: Final = re.compile(rb"\$(?:E(?:[0-9a-f](?:[0-9a-f](?:#[0-9a-f]?)?)?)?)?")
+# The answer to ``$qC``: only one that stands still gives it.
+CURRENT: Final = re.compile(rb"\$(QC-?[0-9a-f]{1,16})#([0-9a-f]{2})")
+_CURRENT_BEGUN: Final = re.compile(rb"\$(?:Q(?:C-?[0-9a-f]{0,16}(?:#[0-9a-f]?)?)?)?")
 ANY: Final = re.compile(rb"\$([^#$\x00-\x1f\x7f-\xff]*)#([0-9a-f]{2})")
 # A stop with a wrong byte in it, or without its $.
 BROKEN: Final = re.compile(rb"\$[TS][0-9a-f]{2}|thread:")
+# What a kernel that has just been broken into prints when no debugger was connected before: kernel/debug/debug_core.c
+# sysrq_handle_dbg, and kdb's prompt.
+ENTERED: Final = re.compile(
+    rb"(?:Entering KGDB|KGDB or \$3#33 for KDB|Waiting for connection from remote gdb)[^\n]*\n|kdb> ?$"
+)
 _BROKEN_LENGTH: Final = 48
 
 
@@ -33,6 +41,17 @@ def match_stop(data: bytes, *, fresh: bool = False) -> re.Match[bytes] | None:
     """A stop at the beginning of ``data``; if ``fresh``, straight after a request to go on, also the refusal of it."""
     found = STOP.match(data) or (_REFUSAL.match(data) if fresh else None)
     return found if found and sums_up(found) else None
+
+
+def match_standing(answer: bytes) -> re.Match[bytes] | None:
+    """What a stub says that was asked whether it is there, at the beginning of ``answer``: its stop, or its thread."""
+    found = CURRENT.match(answer)
+    return found if found and sums_up(found) else match_stop(answer)
+
+
+def may_become_standing(answer: bytes) -> bool:
+    """Whether more bytes may make that of ``answer``."""
+    return STOP_BEGUN.fullmatch(answer) is not None or _CURRENT_BEGUN.fullmatch(answer) is not None
 
 
 def match_exit(data: bytes) -> re.Match[bytes] | None:
