@@ -48,6 +48,7 @@ REBOOT_TEXT: Final = 8192
 
 _ERASE: Final = b"\x7f"  # erases the one character that a challenge has typed
 _KILL_LINE: Final = b"\x15"  # Ctrl-U
+_COPIES_LIMIT: Final = 2048
 _STRAY: Final = 8  # bytes of noise that may follow a stop
 _TOKEN: Final = re.compile(rb"[+-]|\$[^#]*#..", re.DOTALL)
 _TOKEN_LIMIT: Final = 4096
@@ -274,9 +275,13 @@ class Splitter:
 
     def _judge_stop(self, found: re.Match[bytes], held: bytes, now: float) -> bool:
         """By its form it is a stop. Nothing follows one but itself, when something was typed; and a little noise."""
-        rest = held[found.end() :]
-        while rest.startswith(found[0]):
-            rest = rest[found.end() :]
+        end = found.end()
+        while held.startswith(found[0], end):
+            end += found.end()
+        if end > _COPIES_LIMIT:  # said over and over: if it is a stub's, its last will do
+            self._release(end - found.end())
+            return True
+        rest = held[end:]
         if b"\n" in rest or (len(rest) > _STRAY and not found[0].startswith(rest)):
             self._release(found.end())
             return True

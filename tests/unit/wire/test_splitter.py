@@ -218,6 +218,29 @@ def test_a_question_that_meets_a_stop_gets_its_answer() -> None:
     assert bench.protocol == b"+$S05#b8"
 
 
+def test_copies_without_end_are_text_and_hold_nothing_up() -> None:
+    bench = Bench()
+    flood = FORGED * 200
+    for number in range(20):
+        bench.comes(bench.kernel.prints(flood))
+        assert len(bench.text) >= number * len(flood)
+    assert len(bench.kernel.printed) - len(bench.text) < 2048
+    bench.comes(bench.kernel.prints(b"\r\n") + bench.kernel.stops())
+    bench.waits(1.0)
+    assert bench.text == bench.kernel.printed
+    assert bench.protocol == STOP
+
+
+def test_a_stop_that_was_typed_at_without_end_is_found_all_the_same() -> None:
+    bench = Bench()
+    bench.comes(bench.kernel.stops())
+    for _ in range(300):
+        bench.comes(bench.kernel.takes(b"x"))
+    bench.waits(1.0)
+    assert bench.splitter.state is SplitState.STOPPED
+    assert bench.protocol == STOP
+
+
 def test_a_refused_resume_leaves_it_stopped() -> None:
     bench = Bench()
     bench.stop()
