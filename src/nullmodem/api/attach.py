@@ -30,7 +30,7 @@ from nullmodem.targets.console import Console
 from nullmodem.targets.console_shell import ConsoleShell
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.opening import open_wire
-from nullmodem.wire.recorder import RecordedStream, Recorder
+from nullmodem.wire.recorder import RecordedBreaks, RecordedStream, Recorder
 from nullmodem.wire.shared import SharedLine
 from nullmodem.wire.spec import Wire, baud_of, parse_wire
 
@@ -61,8 +61,8 @@ class ConsoleAt(Enum):
 class AttachOptions:
     """The target. ``console`` is a line of its own, or whether it shares kgdb's. ``search`` are directories with
     modules' files; ``build_tree`` is where modules are built against, None when the vmlinux is not in one.
-    ``debuginfod``: servers may be asked for debug info. ``record`` is a new file to which every byte of the wire is
-    recorded.
+    ``debuginfod``: servers may be asked for debug info. ``record`` is a new file to which everything between the
+    session and kgdb is recorded.
     """
 
     wire: Wire
@@ -207,22 +207,26 @@ def _open(
 ) -> _Ends:
     stream = open_wire(options.wire)
     stack.callback(stream.close)
-    if recorder is not None:
-        stream = RecordedStream(stream, recorder)
-    if options.console is ConsoleAt.NONE:
-        return _Ends(stream, None, None)
     log = workdir / "console.log"
     if options.console is ConsoleAt.SAME:
-        line = SharedLine(stream, baud=baud_of(options.wire))
-        stub: ByteStream = line.protocol
+        # Text may hold what looks like a stop. Where it has been told from the stub's, the stub's is recorded.
+        breaks = stream if recorder is None else RecordedBreaks(stream, recorder)
+        line = SharedLine(breaks, baud=baud_of(options.wire))
+        stub = _recorded(line.protocol, recorder)
+    elif options.console is ConsoleAt.NONE:
+        return _Ends(_recorded(stream, recorder), None, None)
     else:
-        assert not isinstance(options.console, ConsoleAt)
         own = open_wire(options.console)
-        line, stub = SharedLine(own, baud=baud_of(options.console), has_stub=False), stream
+        line = SharedLine(own, baud=baud_of(options.console), has_stub=False)
+        stub = _recorded(stream, recorder)
     stack.callback(line.protocol.close)
     console = Console(line.console, log, refuses=lambda: _STANDS_STILL if line.stands_still() else "")
     stack.callback(console.close)
     return _Ends(stub, line, console)
+
+
+def _recorded(stub: ByteStream, recorder: Recorder | None) -> ByteStream:
+    return stub if recorder is None else RecordedStream(stub, recorder)
 
 
 _STANDS_STILL = "the target is stopped, and its debugger has the line: type again when it runs"

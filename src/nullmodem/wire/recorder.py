@@ -131,3 +131,19 @@ class RecordedStream:
         """Let the line go, and end the recording."""
         self._stream.close()
         self._recorder.close()
+
+
+class RecordedBreaks(RecordedStream):
+    """A line of which each BREAK is recorded and no byte: the stub's are recorded where they were told from text."""
+
+    def read(self, limit: int = 65536) -> bytes | None:
+        """Return the next bytes."""
+        return self._stream.read(limit)
+
+    def write(self, data: bytes) -> None:
+        """Hand all of ``data`` to the line."""
+        self._stream.write(data)
+
+    def close(self) -> None:
+        """Let the line go. The recording is ended by whoever reads what came last."""
+        self._stream.close()

@@ -61,7 +61,10 @@ def _complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: s
 @click.option("--gdb", "gdb_path", metavar="PATH", help="The gdb to use, instead of the first one found.")
 @click.option("--session", "-s", "name", default="", metavar="NAME", help="What to call the session.")
 @click.option(
-    "--record", type=click.Path(path_type=Path), metavar="FILE", help="Record every byte of the wire to this new file."
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Record every byte from and to kgdb to this new file.",
 )
 @click.option("--keep", is_flag=True, help="Go on serving when gdb has ended, as with --no-gdb.")
 @click.option("--no-gdb", is_flag=True, help="Serve only: print what a gdb needs, and wait for Ctrl-C.")
