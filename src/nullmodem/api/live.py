@@ -342,6 +342,10 @@ class LiveSession:
         """
         self._call(lambda: self._session.insert(client, breakpoint_, terms))
 
+    def has_breakpoint(self, client: str, address: int) -> bool:
+        """Whether this client, perhaps among others, wants the target stopped when it comes to ``address``."""
+        return self._call(lambda: client in self._session.table.owners(address))
+
     def remove(self, client: str, breakpoint_: Breakpoint) -> None:
         """Removing what is not there is no error."""
         self._call(lambda: self._session.remove(client, breakpoint_))

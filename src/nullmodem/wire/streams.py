@@ -13,6 +13,9 @@ from nullmodem.waiting import wait_readable
 
 LINGER_SECONDS = 1.0
 """For the other end to read what was written last, and to hang up in its turn."""
+RELAY_SECONDS = 0.25
+"""For a terminal server to hand on what was written last: it drops its port when its client hangs up, and what is on
+its way through that with it."""
 
 
 @runtime_checkable
@@ -107,6 +110,8 @@ class SocketStream:
         """
         if self._unread and self._socket.fileno() >= 0:
             with contextlib.suppress(OSError):
+                if self._socket.family != socket.AF_UNIX:
+                    wait_readable([self._socket], RELAY_SECONDS)
                 self._socket.shutdown(socket.SHUT_WR)
                 deadline = time.monotonic() + LINGER_SECONDS
                 while wait_readable([self._socket], deadline - time.monotonic()) and self._socket.recv(4096):

@@ -65,7 +65,7 @@ def test_what_fails_on_the_host_is_told_in_its_own_words(host: str) -> None:
         ssh.run(host, "echo no such luck >&2; exit 3")
     assert caught.value.code == 3
     with pytest.raises(CommandTimeout, match="has not ended"):
-        ssh.run(host, "cat <&2", timeout=0.5)
+        ssh.run(host, "tail -f /dev/null", timeout=0.5)
 
 
 @pytest.mark.parametrize(("name", "reason"), [("stranger", "Permission denied"), ("nowhere", "(closed|Broken pipe)")])

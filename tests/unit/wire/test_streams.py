@@ -119,3 +119,25 @@ def test_closing_after_an_answer_waits_for_nobody() -> None:
     stream.close()
     assert theirs.recv(10) == b"+"
     theirs.close()
+
+
+def test_a_terminal_server_that_drops_what_is_on_its_way_when_its_client_hangs_up_has_had_the_last_word() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    heard: list[bytes] = []
+
+    def serve() -> None:
+        connection, _address = listener.accept()
+        with connection:
+            poll = select.poll()
+            poll.register(connection, select.POLLIN | select.POLLRDHUP)
+            while not poll.poll()[0][1] & select.POLLRDHUP:
+                heard.append(connection.recv(100))
+
+    server = threading.Thread(target=serve)
+    server.start()
+    with listener:
+        line = SocketStream(socket.create_connection(listener.getsockname()))
+        line.write(b"+")
+        line.close()
+        server.join(10)
+    assert heard == [b"+"]

@@ -18,6 +18,7 @@ from nullmodem.rsp.threads import ALL_THREADS, ANY_THREAD, encode_thread_id
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.conditions import terms_of
 from nullmodem.session.model import Access, Answer, Resume, ResumeKind, Stop, StopReason
+from nullmodem.session.running import SIGINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,10 @@ FEATURES = ";".join(
     )
 ).encode()
 
+_BREAKS = {
+    StopReason.BREAKPOINT: replies.StopReason.SWBREAK,
+    StopReason.HARDWARE_BREAKPOINT: replies.StopReason.HWBREAK,
+}
 _WATCH = {
     Access.WRITE: replies.WatchKind.WRITE,
     Access.READ: replies.WatchKind.READ,
@@ -217,14 +222,15 @@ class Handlers:
         self._documents.new_stop(attaching=attaching)
         self._thread = None
         shown, arch = self._live.shown_registers(frame=not library), self._live.arch
-        reason = None
-        if stop.reason is StopReason.BREAKPOINT:
-            reason = replies.StopReason.SWBREAK
-        elif stop.reason is StopReason.HARDWARE_BREAKPOINT:
-            reason = replies.StopReason.HWBREAK
+        reason, signal = _BREAKS.get(stop.reason), stop.signal
+        # A gdb that is told of a breakpoint where it has none takes it for one that it has just removed, and goes on
+        # without a word (infrun.c handle_signal_stop, "delayed software breakpoint trap"); so it does after a bare trap
+        # when it was about to leave a breakpoint of its own. Another client's breakpoint is an interruption to it.
+        if reason is not None and not (self._client and self._live.has_breakpoint(self._client, stop.pc)):
+            reason, signal = None, SIGINT
         watched = (_WATCH[stop.watched.access], stop.watched.address) if stop.watched else None
         return replies.StopReply(
-            signal=0 if library else stop.signal,
+            signal=0 if library else signal,
             thread=stop.thread,
             registers=tuple((r.number, r.encode(shown[r.name])) for r in arch.registers if r.name in shown),
             reason=None if library else reason,

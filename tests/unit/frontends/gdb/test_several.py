@@ -50,7 +50,7 @@ def code(rig: Rig) -> int:
 # -- two gdbs --------------------------------------------------------------------------------------------------------
 
 
-def test_both_are_shown_the_same_stop(rig: Rig) -> None:
+def test_both_are_shown_the_same_stop_and_only_whose_breakpoint_it_is_that_it_is_one(rig: Rig) -> None:
     first, second = two(rig)
     first.ask(b"Z0,%x,1" % code(rig))
     second.send(b"vCont;c")  # without the right to run it, it waits
@@ -58,9 +58,9 @@ def test_both_are_shown_the_same_stop(rig: Rig) -> None:
     assert b"gdb holds the target" in second.console
     go(rig, first)
     rig.happen(Arrival(code(rig)))
-    for gdb in (first, second):
+    for gdb, reason, signal in ((first, StopReason.SWBREAK, 5), (second, None, 2)):
         stop = gdb.stop()
-        assert (stop.reason, pc(stop)) == (StopReason.SWBREAK, code(rig))
+        assert (stop.reason, stop.signal, pc(stop)) == (reason, signal, code(rig))
 
 
 def test_the_second_gdb_on_a_stop_costs_no_packet(rig: Rig) -> None:
