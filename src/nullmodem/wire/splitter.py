@@ -221,17 +221,17 @@ class Splitter:
 
     def _resuming(self, data: bytes, now: float) -> None:
         for at in range(len(data)):
-            byte = data[at : at + 1]
-            if self._stub.in_packet or byte in (b"$", b"-"):  # its last answer once more; not understood
-                self._stub.take(byte, self._text, self._protocol)
+            first = byte = data[at : at + 1]
+            if self._stub.in_packet or byte in (b"$", b"-"):  # its last answer once more; not understood; a stop
+                first = self._stub.take_resuming(byte, self._text, self._protocol)
+                if not first:
+                    continue
             elif byte == b"+":
                 self._protocol += byte
-                self._acknowledged = True
-                self._go_on(data[at + 1 :], now, fresh=True)
-                return
-            else:  # it runs, and its acknowledgement was lost
-                self._go_on(data[at:], now, fresh=False)
-                return
+                self._acknowledged, first = True, b""
+            # Else it runs, and its acknowledgement was lost.
+            self._go_on(first + data[at + 1 :], now, fresh=first != byte)
+            return
 
     def _go_on(self, rest: bytes, now: float, *, fresh: bool) -> None:
         self._enter_running(fresh=fresh)

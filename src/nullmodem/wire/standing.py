@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from nullmodem.wire.stop_forms import ANY, sums_up
+from nullmodem.wire.stop_forms import ANY, match_stop, sums_up
 
 _OK = b"$OK#9a"
 
@@ -47,6 +47,17 @@ class StandingStub:
         else:
             self._in_line = byte != b"\n"
             text += byte
+
+    def take_resuming(self, byte: bytes, text: bytearray, protocol: bytearray) -> bytes:
+        """As `take`, after a request to go on: a new stop is returned instead. Its target has run, or prints one."""
+        last, before = self._last, len(protocol)
+        self.take(byte, text, protocol)
+        packet = bytes(protocol[before:])
+        if packet == last or match_stop(packet) is None:
+            self.awaited = True  # an echo answers nothing
+            return b""
+        del protocol[before:]
+        return packet
 
     def _more(self, byte: bytes, text: bytearray, protocol: bytearray) -> None:
         packet = self._packet
