@@ -13,7 +13,7 @@ from nullmodem.rsp.framing import encode_packet
 from nullmodem.stub.client import KgdbStub, Patience
 from nullmodem.stub.x86_64 import X86_64
 from nullmodem.testing.fakemachine import Stop
-from nullmodem.testing.line import ModelledLine
+from nullmodem.testing.line import ModelledLine, clean
 
 CODE = bytes(range(64))
 ACTS = {
@@ -69,6 +69,17 @@ def test_half_a_stop_and_silence_cost_one_deadline_and_no_second_continue() -> N
     stub.overdue()
     assert stub.take_stop() is not None
     assert line.fake.requests.count(b"c") == 1
+
+
+def test_a_thread_that_the_stub_did_not_hear_chosen_is_not_taken_for_chosen() -> None:
+    stub, line, _text = a_stub()
+    stub.threads()
+    stub.read_registers(3)
+    line.outward = lambda _place, _data: b""
+    with pytest.raises(WireTimeout):
+        stub.read_registers()
+    line.outward = clean
+    assert stub.read_registers()["rsp"] == DATA, "the stopped thread's own"
 
 
 def test_a_deadline_grows_with_what_travels_at_the_lines_rate() -> None:

@@ -335,12 +335,11 @@ class KgdbStub:
     def _select(self, thread: int | None) -> None:
         if thread == self._selected:
             return
-        if thread is None:
-            thread, self._selected = 0, None
-        else:
+        if thread is not None:
             self._check_thread(thread)
-            self._selected = thread
-        self._expect_ok(requests.SelectThread("g", thread))
+        self._selected = _UNKNOWN  # until the stub has agreed
+        self._expect_ok(requests.SelectThread("g", thread or 0))
+        self._selected = thread
 
     # -- asking --------------------------------------------------------------------------------------------------
 
