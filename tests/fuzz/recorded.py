@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fuzz.line import NeverEndsError
 from nullmodem.errors import StubError, WireTimeout
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.stub.client import KgdbStub, Patience
@@ -91,9 +92,10 @@ class Session:
         self.stub.write_register(X86_64.register("rip"), TEXT + offset)
 
     def stop(self) -> StopReply:
-        """The next stop; what is owed is asked for when its time is over."""
+        """The next stop; what is owed is asked for when its time is over. Raises NeverEndsError."""
         while True:
-            assert self.line.clock.now < LONGEST, "the session hangs"
+            if self.line.clock.now >= LONGEST:
+                raise NeverEndsError("the session waits for a stop")
             reply = self.stub.take_stop()
             if reply is not None:
                 return reply

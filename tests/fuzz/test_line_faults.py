@@ -71,6 +71,36 @@ def test_half_a_stop_and_silence_cost_one_deadline_and_no_second_continue() -> N
     assert line.fake.requests.count(b"c") == 1
 
 
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_stop_that_is_lost_with_the_acknowledgement_before_it_is_asked_for_and_no_continue_repeated(
+    copies: int,
+) -> None:
+    """One chunk of a USB adapter: a question would make the stub forget the stop, and answer as if it had not run."""
+    stub, line, _text = a_stub()
+    stub.insert(SOFTWARE, TEXT + 4, 1)
+    stub.select_current()
+    lost: list[bytes] = []
+
+    def lose(_place: int, data: bytes) -> bytes:
+        if len(lost) == copies:
+            return data
+        lost.append(data)
+        return data[len(data) // 2 :] if len(lost) > 1 else b""
+
+    line.inward = lose
+    stub.resume()
+    assert lost == [b"+$T05thread:02;#08"]
+    assert not line.wait(line, stub.patience() or 0)
+    stub.overdue()
+    stop = stub.take_stop()
+    assert stop is not None
+    assert stop.thread == 2
+    line.inward = clean
+    assert stub.read_registers()["rip"] == TEXT + 5
+    assert line.fake.requests.count(b"c") == 1
+    assert line.fake.machine.violations == []
+
+
 def test_a_thread_that_the_stub_did_not_hear_chosen_is_not_taken_for_chosen() -> None:
     stub, line, _text = a_stub()
     stub.threads()

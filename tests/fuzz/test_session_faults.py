@@ -5,11 +5,14 @@ nothing harmful reaches the stub, and it ends. A slice of the places here, all o
 
 from __future__ import annotations
 
+import contextlib
 import random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from fuzz.line import NeverEndsError
 from fuzz.recorded import ACTING, LONGEST, Session, a_fake
 from nullmodem.errors import NullmodemError
 from nullmodem.testing.line import ModelledLine, Noise, Strike, clean
@@ -18,7 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SLICE = 16
+RUNNING = (b"c", b"s")
 TRIES = 9  # the first, four after a silence, four after a -
+
+
+@dataclass
+class Burst:
+    """Of the ``chunk``-th thing that the stub says in one go the first ``length`` bytes are lost: a USB packet, say."""
+
+    chunk: int
+    length: int
+    chunks: int = 0
+
+    def __call__(self, _place: int, data: bytes) -> bytes:
+        self.chunks += bool(data)
+        return data[self.length :] if data and self.chunks == self.chunk else data
 
 
 def run(outward: Strike | Noise | None = None, inward: Strike | Noise | None = None, **line: float) -> Session:
@@ -93,6 +110,21 @@ def test_the_session_without_faults_does_what_it_should() -> None:
 @pytest.mark.parametrize("kind", ["drop", "flip", "double", "insert"])
 def test_no_fault_changes_what_a_session_answers_or_does(kind: str) -> None:
     assert strike_all(kind, 5, SLICE) > 200
+
+
+@pytest.mark.parametrize("length", [2, 4, 8, 16, 64, 2048])
+def test_a_burst_that_is_lost_on_its_way_here_has_nothing_run_twice(length: int) -> None:
+    """It may end a session with an error, or hide a stop; but the machine runs as the clean session's did."""
+    count = Burst(0, 0)
+    Session(ModelledLine(a_fake(), inward=count)).run()
+    wanted = [request for request in DONE if request in RUNNING]
+    for chunk in range(1, count.chunks + 1):
+        session = Session(ModelledLine(a_fake(), inward=Burst(chunk, length)))
+        with contextlib.suppress(NullmodemError, NeverEndsError):
+            session.run()
+        done = [request for request in session.line.fake.requests if request in RUNNING]
+        assert done == wanted[: len(done)], chunk
+        assert session.line.fake.machine.violations == [], chunk
 
 
 @pytest.mark.soak

@@ -218,6 +218,10 @@ class ClientConnection:
             self._resend(request, events)
         return events
 
+    def ask_again(self) -> None:
+        """Queue a ``-`` while nothing is outstanding: a packet that the stub still holds comes again."""
+        self._out += _NACK
+
     def give_up(self) -> None:
         """Wait no longer for the outstanding request. An answer that still comes is not mistaken for another's."""
         if self._outstanding is not None:
@@ -325,6 +329,8 @@ class ClientConnection:
     def _take_unasked(self, payload: bytes, events: list[ClientEvent]) -> None:
         if not (self._ack_held and payload == self._last):
             events.append(StrayPacket(payload))
+        if _is_stop(payload):  # what was given up and has set the target running is answered
+            self._ghosts, self._stop_due = max(0, self._ghosts - self._stop_due), False
         self._ack_held = True
         self._last = payload
 

@@ -2,7 +2,8 @@
 """One request and its answer, and the one request that is answered by the next stop, with a deadline for everything.
 
 What acts is sent again only after the target has shown that it did not take it. One that stands still answers a
-question, one that was set running does not; and one that had acted would have repeated its reply when it was asked to.
+question, one that was set running does not; and one that had acted, or has run and stopped since, would have repeated
+its reply, or its stop, when it was asked to.
 """
 
 from __future__ import annotations
@@ -181,7 +182,7 @@ class Exchange:
         try:
             self._connection.timeout()
         except WireTimeout:
-            if not self._stands_still():
+            if not self._repeats_its_stop() and not self._stands_still():
                 raise
             if self._pending:  # it ran, and has stopped
                 return
@@ -191,6 +192,20 @@ class Exchange:
             self._set_out += 1
             self._send(self._resuming)
         self._flush()
+
+    def _repeats_its_stop(self) -> bool:
+        """Whether the target holds a stop that was not acknowledged. It would take the ``$`` of a question for that,
+        forget its stop and answer, and so seem never to have run.
+        """
+        for _attempt in range(_ATTEMPTS):
+            self._connection.ask_again()
+            self._flush()
+            deadline, before = self._clock() + self.answer_seconds, self.meter.cost.bytes_in
+            while not self._pending and (left := deadline - self._clock()) > 0 and self._wait(self._stream, left):
+                self._receive()
+            if self._pending or self.meter.cost.bytes_in - before <= 1:  # nothing, or a terminal's echo; else damaged
+                break
+        return bool(self._pending)
 
     def _stands_still(self) -> bool:
         """Whether the target answers. One that runs and stops meanwhile does, but its stop is kept."""
