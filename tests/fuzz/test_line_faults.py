@@ -112,6 +112,29 @@ def test_a_thread_that_the_stub_did_not_hear_chosen_is_not_taken_for_chosen() ->
     assert stub.read_registers()["rsp"] == DATA, "the stopped thread's own"
 
 
+def test_output_that_does_not_end_is_given_up_in_time_and_the_line_is_good_again_after_it() -> None:
+    line = ModelledLine(a_fake(), latency=0.016)
+    line.fake._monitor = lambda _command: b"a line\n" * 3000
+    stub = KgdbStub(line, X86_64, patience=PATIENCE, clock=line.clock, wait=line.wait)
+    stub.halt_reason()
+    with pytest.raises(WireTimeout, match=r"no answer to Monitor: 6\d s of output, and more"):
+        stub.run_kdb("dmesg")
+    assert line.clock.now < 75
+    assert stub.current_thread() == 2
+    assert stub.read_memory(TEXT, 64) == CODE
+    assert line.fake.requests.count(b"qC") == 1
+
+
+def test_what_still_came_of_output_that_was_given_up_is_not_taken_for_the_next_commands() -> None:
+    line = ModelledLine(a_fake(), latency=0.016)
+    line.fake._monitor = lambda command: b"a line\n" * 3000 if command == "dmesg" else b"short\n"
+    stub = KgdbStub(line, X86_64, patience=PATIENCE, clock=line.clock, wait=line.wait)
+    stub.halt_reason()
+    with pytest.raises(WireTimeout):
+        stub.run_kdb("dmesg")
+    assert stub.run_kdb("ps") == "short\n"
+
+
 def test_a_deadline_grows_with_what_travels_at_the_lines_rate() -> None:
     line = ModelledLine(a_fake(), baud=1200)
     stub = KgdbStub(line, X86_64, patience=Patience(1.0, baud=1200), clock=line.clock, wait=line.wait)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from nullmodem.wire.streams import ByteStream
 
 _STOPS = (b"T", b"S", b"W", b"X")
+_OUTPUT_SECONDS = 60.0
+"""What a request's console output may take in all, besides its time on the line: kdb's `md` has no end of its own."""
 _ATTEMPTS = 3
 """How often a request that acts is sent, when the target shows that it did not take it."""
 _log = logging.getLogger("nullmodem.wire")
@@ -81,6 +83,7 @@ class Exchange:
         self._pending: list[bytes] = []
         self._output = bytearray()  # console output (``O`` packets) that came before an answer
         self._output_count = 0
+        self._printing: requests.Request | None = None  # what has printed too long, and may still be answered
         self._prompt = PromptWatch()
         self.at_kdb = False
         self._resuming = b""
@@ -106,6 +109,7 @@ class Exchange:
         if self.running:
             msg = f"{type(request).__name__} was to be sent to a target that runs"
             raise LocalProtocolError(msg)
+        self._await_end_of_output()
         patience = self._patience.seconds(characters) if timeout is None else timeout
         for attempt in range(_ATTEMPTS):
             self._send(request.encode())
@@ -137,7 +141,10 @@ class Exchange:
         return self._patience.seconds(64)
 
     def ask_for_output(self, request: requests.Request) -> tuple[bytes, bytes]:
-        """One request whose answer has console output before it: both. It may take as long as output comes."""
+        """One request whose answer has console output before it: both. Output may come for a minute, besides
+        what a megabyte of it takes on the line; then WireTimeout is raised, and what is asked next waits for the rest.
+        """
+        self._await_end_of_output()
         self._output.clear()
         reply = self.ask(request, characters=1024)
         return reply, bytes(self._output)
@@ -155,6 +162,7 @@ class Exchange:
 
     def run(self, payload: bytes) -> None:
         """Send what sets the target running."""
+        self._await_end_of_output()
         self._resuming, self._set_out = payload, 1
         self._send(payload)
         self.running = True
@@ -250,7 +258,8 @@ class Exchange:
 
     def _await_reply(self, request: requests.Request, patience: float, *, again: bool) -> bytes:
         """``again``: when time is over do what can be done to have a lost answer; each attempt has its own time."""
-        deadline = self._clock() + patience
+        began = self._clock()
+        deadline, latest = began + patience, began + self._patience.seconds(3 * OUTPUT_LIMIT) + _OUTPUT_SECONDS
         stops: list[bytes] = []
         while True:
             while self._pending:
@@ -271,6 +280,18 @@ class Exchange:
             self._receive()
             if self._output_count != before:
                 deadline = self._clock() + patience
+                if self._clock() > latest and not self._pending:
+                    self._printing, self._taken = request, True
+                    msg = f"no answer to {type(request).__name__}: {self._clock() - began:.0f} s of output, and more"
+                    raise WireTimeout(
+                        msg, hint="Nothing else can be asked before it has ended. Wait, and ask for less."
+                    )
+
+    def _await_end_of_output(self) -> None:
+        """A stub that still prints takes no request, and what it says at last would pass for the answer to the next."""
+        request, self._printing = self._printing, None
+        if request is not None:
+            self._await_reply(request, self.answer_seconds, again=True)
 
     def _on_timeout(self, request: requests.Request, patience: float, *, again: bool) -> None:
         self._taken = self._connection.acknowledged
