@@ -4,6 +4,9 @@
 The kernel keeps addresses without names (reading the names would cost a round trip each), in the order of the .ko's
 section headers, and leaves some sections out by rules of its own. The rules that differ between kernels are tried in
 turn, and the one whose result makes sense in every respect that can be checked is taken.
+
+They are long to read. So the sections are first put where the kernel should have put them, and if the addresses that
+tell are the kernel's own (layout.py), the others are not read.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from itertools import combinations, count, pairwise
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import IdentityError, KernelDataError
+from nullmodem.kernel.layout import predict, telling
 from nullmodem.symbols.identity import Identity
 from nullmodem.symbols.module_file import PER_CPU, THIS_MODULE
 from nullmodem.symbols.ranges import AddressRange
@@ -76,12 +80,33 @@ class LoadMaps:
         known = None if layout is None else _recalled(module, file, layout)
         if known is not None:
             return _assemble(module, file, known)
-        module = self._reader.with_sections(memory, module)
-        known = _known_addresses(module, file)
+        known = self._predicted(memory, module, file)
+        if known is None:
+            module = self._reader.with_sections(memory, module)
+            known = _known_addresses(module, file)
         layout = _layout_of(module, known)
         if layout is not None:
             self._layouts[key] = layout
         return _assemble(module, file, known)
+
+    def _predicted(self, memory: Memory, module: LoadedModule, file: ModuleFile) -> dict[int, int] | None:
+        """The addresses where layout_sections should have put the sections, or None unless the kernel confirms them."""
+        if module.section_addresses:
+            return None
+        sections = next(_selections(file))
+        known = predict(module.regions, sections)
+        there = [section for section in sections if section.index in known]
+        if not _fits(module, there, [known[section.index] for section in there]):
+            return None
+        told = self._reader.some_addresses(memory, module, telling(sections, known))
+        if told is None or told[0] != len(sections):
+            return None
+        confirmed = all(
+            known.get(sections[position].index, address) == address
+            for position, address in told[1].items()
+            if position < len(sections)
+        )
+        return known if confirmed else None
 
 
 def check_identity(module: LoadedModule, file: ModuleFile) -> None:

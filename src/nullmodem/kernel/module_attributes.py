@@ -12,11 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import KernelDataError
-from nullmodem.kernel.fields import WIRE_READ, read_up_to
+from nullmodem.kernel.fields import READ_COST, WIRE_READ, Field, plan, read_up_to
 from nullmodem.kernel.regions import KERNEL_SPACE
 from nullmodem.symbols.elf import find_build_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nullmodem.kernel.memory import Memory
     from nullmodem.symbols.types import TypeInfo
 
@@ -46,6 +48,26 @@ class AttributeReader:
         if self._types.has(_SECTIONS, "nsections"):
             return self._counted(memory, address)
         return self._terminated(memory, address)
+
+    def some_addresses(self, memory: Memory, address: int, wanted: Iterable[int]) -> tuple[int, dict[int, int]] | None:
+        """How many addresses the ``sect_attrs`` at ``address`` has, and those at ``wanted``, by their position, with
+        what comes with them. None where the kernel does not keep the number: since 6.14. Raises MemoryFault.
+        """
+        if not self._types.has(_SECTIONS, "nsections"):
+            return None
+        _check_pointer("sect_attrs", address)
+        number = Field(self._types.offset(_SECTIONS, "nsections"), 4)
+        first = self._types.offset(_SECTIONS, "attrs") + self._types.offset(_SECTION, "address")
+        stride = self._types.size(_SECTION)
+        fields = (number, *(Field(first + position * stride, 8) for position in wanted))
+        count, found = 0, {}
+        for start, end in plan(fields, read_cost=READ_COST):
+            raw = memory.read(address + start, end - start)
+            if start <= number.offset < end:
+                count = int.from_bytes(raw[number.offset - start :][:4], "little")
+            for position in range(max(0, -(-(start - first) // stride)), (end - first - 8) // stride + 1):
+                found[position] = _word(raw, first + position * stride - start)
+        return count, found
 
     def build_id(self, memory: Memory, address: int) -> bytes | None:
         """The build-id among the notes of the ``notes_attrs`` at ``address``, or None. Raises as above."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the kernel says of its modules: ``struct module`` and the list of them.
 
-Two reads of the wire's size bring everything of a struct module that is needed; its ``sect_attrs``, the addresses of
-its sections, come in as many as they are long. Which members there are is asked of the kernel's types.
+A few reads bring everything of a struct module that is needed; its ``sect_attrs``, the addresses of its sections, are
+long, and are read in part where that is enough. Which members there are is asked of the kernel's types.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from nullmodem.kernel.slide import printable
 from nullmodem.symbols.module_file import MODULE_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nullmodem.kernel.memory import Memory
     from nullmodem.symbols.ranges import AddressRange
     from nullmodem.symbols.types import TypeInfo
@@ -99,6 +101,15 @@ class ModuleReader:
         if module.section_addresses or not module.sect_attrs:
             return module
         return replace(module, section_addresses=self._attributes.section_addresses(memory, module.sect_attrs))
+
+    def some_addresses(
+        self, memory: Memory, module: LoadedModule, wanted: Iterable[int]
+    ) -> tuple[int, dict[int, int]] | None:
+        """How many section addresses ``module`` has, and those at the positions ``wanted`` at least, by position.
+
+        None when it has none yet, or the kernel keeps them in a way that is not read in part. Raises MemoryFault.
+        """
+        return self._attributes.some_addresses(memory, module.sect_attrs, wanted) if module.sect_attrs else None
 
     def walk(self, memory: Memory, *, sections: bool = True) -> list[LoadedModule]:
         """Every module on the kernel's list, those being loaded or unloaded too; the youngest first.

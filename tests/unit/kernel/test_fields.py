@@ -66,3 +66,10 @@ def test_a_read_near_the_end_of_memory_makes_do_with_what_it_needs() -> None:
     assert read_up_to(memory, 0x1002, 6, 2) == b"cd"
     with pytest.raises(MemoryFault):
         read_up_to(memory, 0x1005, 6, 2)
+
+
+def test_one_more_window_is_taken_when_it_saves_more_than_a_read_costs() -> None:
+    fields = [Field(0, 8), Field(100, 8), Field(300, 8)]
+    assert plan(fields, read_cost=93) == ((0, 108), (300, 308))
+    assert plan(fields, read_cost=193) == ((0, 308),)
+    assert plan(fields, read_cost=10) == ((0, 8), (100, 108), (300, 308))
