@@ -97,7 +97,7 @@ def _read(path: Path) -> dict[str, TargetConfig]:
         content = tomllib.loads(text.decode("utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # besides what is no TOML: a number too long, tables nested too deep
         raise UsageError(f"{path} is not TOML: {error}") from error
     for key in content:
         if key != "targets":
@@ -124,9 +124,9 @@ def _target(path: Path, name: str, values: Any) -> TargetConfig:
         name=name,
         source=path,
         wire=values["wire"],
-        vmlinux=_path(path, values, "vmlinux"),
-        modules=tuple(_absolute(path, text) for text in values.get("modules", ())),
-        build_tree=_path(path, values, "build-tree"),
+        vmlinux=_path(path, where, values, "vmlinux"),
+        modules=tuple(_absolute(path, f"{where}.modules", text) for text in values.get("modules", ())),
+        build_tree=_path(path, where, values, "build-tree"),
         console=values.get("console", ""),
         break_in=tuple(values.get("break-in", ())),
     )
@@ -138,11 +138,18 @@ def _check(where: str, value: Any, *, is_list: bool) -> None:
             raise UsageError(f"{where} is not a list of texts", hint='Write it as ["one", "two"].')
     elif not isinstance(value, str) or not value:
         raise UsageError(f"{where} is not a text", hint='Write it in quotes, "like this".')
+    if any("\0" in text for text in value):
+        raise UsageError(f"{where} holds a NUL character", hint="No path, line or command can have one.")
 
 
-def _path(source: Path, values: Mapping[str, Any], key: str) -> Path | None:
-    return _absolute(source, values[key]) if key in values else None
+def _path(source: Path, where: str, values: Mapping[str, Any], key: str) -> Path | None:
+    return _absolute(source, f"{where}.{key}", values[key]) if key in values else None
 
 
-def _absolute(source: Path, text: str) -> Path:
-    return source.parent / Path(text).expanduser()
+def _absolute(source: Path, where: str, text: str) -> Path:
+    try:
+        return source.parent / Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"{where}: {text!r}: {error}", hint="~ is your home directory, ~NAME that of a user."
+        ) from error

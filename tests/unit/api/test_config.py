@@ -88,6 +88,12 @@ def test_an_unknown_name_is_answered_with_those_there_are(project: Path) -> None
         ("targets = 3\n", "targets is not a table", "[targets.NAME]"),
         ("targets.a = 3\n", "targets.a is not a table", "wire"),
         ("[targets.a\n", "is not TOML", ""),
+        ("x = " + "[" * 20_000, "is not TOML", ""),
+        ("x = " + "9" * 5_000, "is not TOML", ""),
+        ("[targets.a]\nwire = 'x'\nvmlinux = '~nosuchuser/v'\n", "targets.a.vmlinux: '~nosuchuser/v'", "~NAME"),
+        ("[targets.a]\nwire = 'x'\nmodules = ['~nosuchuser']\n", "targets.a.modules: '~nosuchuser'", "~NAME"),
+        ('[targets.a]\nwire = "x\\u0000"\n', "targets.a.wire holds a NUL", ""),
+        ('[targets.a]\nwire = "x"\nmodules = ["a\\u0000"]\n', "targets.a.modules holds a NUL", ""),
     ],
 )
 def test_what_is_wrong_is_named_with_file_key_and_what_is_allowed(
