@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.api.live import LiveSession
-from nullmodem.errors import StubError
+from nullmodem.errors import NullmodemError, StubError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,8 @@ def begin(
     A break-in may meet the kernel while it patches its own code and holds text_mutex; then no breakpoint can be set at
     that stop (kgdb_arch_set_breakpoint in arch/x86/kernel/kgdb.c). It is let go, and stopped once more.
 
-    Raises what `LiveSession.start` does; StubError when the kernel is always busy.
+    Raises what `LiveSession.start` does; StubError when the kernel is always busy. Whatever is raised once the target
+    stands still, it is let go first.
     """
     for attempt in range(1, ATTEMPTS + 1):
         live = LiveSession(session, break_in)
@@ -34,9 +36,10 @@ def begin(
         live.start(seconds)
         try:
             live.go()
-        except StubError as error:
-            live.close(release=True)
-            if error.errno != EBUSY or attempt == ATTEMPTS:
+        except BaseException as error:
+            with contextlib.suppress(NullmodemError):  # what went wrong first is what is told
+                live.close(release=True)
+            if not isinstance(error, StubError) or error.errno != EBUSY or attempt == ATTEMPTS:
                 raise
         else:
             break

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nullmodem.api.beginning import ATTEMPTS, EBUSY, begin
-from nullmodem.errors import StubError
+from nullmodem.errors import StateError, StubError, WireTimeout
 from nullmodem.session.model import Policy, State
 from support.fakekernel import FakeKernel
 from support.rig import Rig
@@ -17,6 +17,9 @@ from support.rigged import kernel_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from nullmodem.api.live import LiveSession
+    from nullmodem.rsp.requests import BreakpointKind
 
 __all__ = ["kernel_file"]
 
@@ -57,3 +60,27 @@ def test_one_that_is_always_busy_is_an_error_and_runs_on_unarmed(rig: Rig) -> No
     assert rig.fake.requests.count(b"D") == ATTEMPTS
     assert rig.fake.running
     assert rig.machine.software == frozenset()
+
+
+class Silent:
+    """An inserter that nobody answers."""
+
+    def insert(self, _kind: BreakpointKind, _address: int, _length: int) -> None:
+        raise WireTimeout("no answer")
+
+    def remove(self, _kind: BreakpointKind, _address: int, _length: int) -> None:
+        raise AssertionError("nothing is there")
+
+    def forget_breakpoints(self) -> None:
+        raise AssertionError("nothing is there")
+
+
+def test_a_line_that_fails_before_the_target_runs_leaves_it_running_and_no_thread(rig: Rig) -> None:
+    rig.session.table.send_through(lambda _stub: Silent())
+    begun: list[LiveSession] = []
+    with pytest.raises(WireTimeout, match="no answer"):
+        begin(rig.session, rig.break_in, SECONDS, begun.append)
+    assert rig.fake.running
+    assert rig.fake.requests[-1] == b"D"
+    with pytest.raises(StateError, match="the session has ended"):
+        begun[0].status()
