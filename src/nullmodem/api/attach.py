@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from nullmodem.api.live import LiveSession
     from nullmodem.api.ways import WayName
     from nullmodem.kbuild import Kernel
+    from nullmodem.session.breakpoints import Breakpoint
     from nullmodem.session.events import Subscription
     from nullmodem.targets.break_in import BreakInWays
     from nullmodem.wire.streams import ByteStream
@@ -122,8 +123,15 @@ class Connection:
     resources: contextlib.ExitStack
 
 
-def connect(options: AttachOptions, search: tuple[Path, ...], workdir: Path, journal: Path | None = None) -> Connection:
-    """Open the lines. ``journal`` is where the session notes what it arms, for `nullmodem recover`.
+def connect(
+    options: AttachOptions,
+    search: tuple[Path, ...],
+    workdir: Path,
+    journal: Path | None = None,
+    armed: tuple[Breakpoint, ...] = (),
+) -> Connection:
+    """Open the lines. ``journal`` is where the session notes what it arms, for `nullmodem recover`, besides what is
+    ``armed`` already.
 
     Raises WireError, UsageError.
     """
@@ -143,7 +151,7 @@ def connect(options: AttachOptions, search: tuple[Path, ...], workdir: Path, jou
         if recorder is not None:
             recorder.on_trouble = session.say
         if journal is not None:
-            kept = Journal(journal, _head(options, search))
+            kept = Journal(journal, _head(options, search), armed)
             session.table.send_through(lambda inserter: JournaledStub(inserter, kept))
         return Connection(session, ways, ends.console, shell, stack.pop_all())
 
@@ -159,6 +167,8 @@ def attach(
 ) -> Machine:
     """Open the line, stop the kernel, verify it, watch its modules, and let it run. ``workdir`` must be ours alone.
 
+    ``journal`` is left behind at the end if something is left in the target.
+
     Raises:
         WireError, UsageError: a line cannot be opened.
         TargetError: the kernel could not be stopped; the message says what was tried.
@@ -169,6 +179,8 @@ def attach(
     tell(f"opening {options.wire}")
     made = connect(options, found.search, workdir, journal)
     with made.resources as stack:
+        if journal is not None:
+            stack.callback(_forget_if_free, made.session, journal)
 
         def prepare(live: LiveSession) -> None:
             made.ways.stopped = live.stopped_within
@@ -184,6 +196,11 @@ def attach(
     target = BoardTarget(made.ways, made.console, made.shell, resources)
     resources.push(_watch(live, target))
     return Machine(name, live, target, found.kernel, workdir)
+
+
+def _forget_if_free(session: Session, journal: Path) -> None:
+    if session.stub.rebooted or not session.table.armed:
+        journal.unlink(missing_ok=True)
 
 
 def _head(options: AttachOptions, search: tuple[Path, ...]) -> JournalHead:

@@ -92,7 +92,7 @@ def recover(
 
     One that runs is stopped by the ways to break in that the session had; when none works it is waited for, ``wait``
     seconds, until it comes to a breakpoint of the killed session's or is stopped from outside. ``journal`` is where to
-    keep a journal anew.
+    go on keeping a journal; what is ``armed`` stays in it.
 
     Raises:
         UsageError, WireError: the line cannot be opened.
@@ -103,7 +103,7 @@ def recover(
         parse_wire(head.wire), Path(head.vmlinux), parse_console(head.console), ways=parse_ways(head.ways)
     )
     progress(f"opening {head.wire}")
-    made = connect(options, tuple(Path(place) for place in head.search), workdir, journal)
+    made = connect(options, tuple(Path(place) for place in head.search), workdir, journal, armed)
     with made.resources as stack:
         live, state = _take(made, wait, progress)
         facts = live.look_into(lambda session: _examine(session, armed, state))

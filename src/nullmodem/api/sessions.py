@@ -7,7 +7,7 @@
     ├── .lock               held (flock) while a directory is made or a dead one removed
     └── NAME/               locked (flock) by the session's process: the kernel lets go of it however that ends
         ├── session.json    who it is; written before the lock on it can be seen
-        ├── journal          what is armed in a target that outlives its session: kept when that is killed
+        ├── journal          what is armed in a target that outlives its session: kept when it could not be freed
         ├── gdb.sock        for `target remote`
         ├── console.sock    the target's console
         └── control.sock    the last to appear: from then on the session takes commands
@@ -91,12 +91,18 @@ class SessionEntry:
         self.session = session
         self._lock = lock
 
-    def close(self) -> None:
-        """Remove it. Safe to call twice."""
+    def close(self) -> bool:
+        """Remove it, but for the journal of a target that could not be freed: see `claim_killed`. Safe to call twice.
+
+        Returns whether there is such a journal.
+        """
+        left = self.session.journal.exists()
         if self._lock >= 0:
-            shutil.rmtree(self.session.directory, ignore_errors=True)
+            if not left:
+                shutil.rmtree(self.session.directory, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
+        return left
 
 
 def sessions_directory() -> Path:
@@ -188,7 +194,7 @@ def find_session(name: str | None = None) -> RunningSession:
 
 
 def killed_sessions() -> tuple[str, ...]:
-    """Names of those that were killed and have left a target armed, perhaps stopped: see `claim_killed`."""
+    """Names of those that have ended, killed or not, and left a target armed, perhaps stopped: see `claim_killed`."""
     base = sessions_directory()
     return tuple(path.name for path in sorted(base.iterdir()) if NAME.fullmatch(path.name) and _is_killed(path))
 
@@ -252,7 +258,7 @@ def _free_name(base: Path, wanted: str, *, exact: bool) -> str:
 def _taken(name: str) -> UsageError:
     if name in killed_sessions():
         hint = f"`nullmodem recover --session {name}` deals with its target; or choose another name."
-        return UsageError(f"a session {name!r} was killed and has left a target", hint=hint)
+        return UsageError(f"a session {name!r} has ended and left a target", hint=hint)
     hint = f"Choose another name, or end that one with `nullmodem stop --session {name}`."
     return UsageError(f"a session {name!r} is running already", hint=hint)
 

@@ -24,6 +24,7 @@ from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from nullmodem.session.breakpoints import Inserter
@@ -49,13 +50,16 @@ class JournalHead:
 
 
 class Journal:
-    """The file at ``path``, made anew. A disk that is full is no reason to stop debugging: that is only logged."""
+    """The file at ``path``, made anew. A disk that is full is no reason to stop debugging: that is only logged.
 
-    def __init__(self, path: Path, head: JournalHead) -> None:
+    ``armed`` is what a session before this one has armed: at no moment does the file not have it.
+    """
+
+    def __init__(self, path: Path, head: JournalHead, armed: Iterable[Breakpoint] = ()) -> None:
         self._path = path
         self._head = head
         self._noted: set[Breakpoint] = set()
-        self._rewrite(())
+        self._rewrite(set(armed))
 
     def note(self, breakpoint_: Breakpoint, armed: set[Breakpoint]) -> None:
         """``breakpoint_`` is about to be armed besides ``armed``."""

@@ -87,6 +87,9 @@ class KgdbStub:
         """Called with the thread when a stop had landed in kdb, and the stub, to which kdb has given the line, has no
         breakpoints: before `take_stop` returns that stop."""
 
+        self.rebooted = False
+        """Whether the kernel that was met is gone, with all that was armed in it."""
+
     def fileno(self) -> int:
         return self._exchange.fileno()
 
@@ -174,7 +177,8 @@ class KgdbStub:
         return self._exchange.has_forgotten(seconds)
 
     def let_stranger_go(self) -> None:
-        """Let a target run that stands still for nobody."""
+        """Let a target run that stands still for nobody: another boot than the one that was met."""
+        self.rebooted = True
         self._exchange.running = False
         self.detach()
 
@@ -193,6 +197,7 @@ class KgdbStub:
                 raise StubError(msg, errno=refused.code)
             parsed = replies.parse_stop_reply(payload)
             if isinstance(parsed, replies.Exited):
+                self.rebooted = True
                 msg = "the target reboots"
                 raise WireClosed(msg)
             if isinstance(parsed, replies.StopReply):

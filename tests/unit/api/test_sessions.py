@@ -19,7 +19,9 @@ from nullmodem.api.sessions import (
     SessionRecord,
     check_free,
     claim,
+    claim_killed,
     find_session,
+    killed_sessions,
     running_sessions,
     sessions_directory,
 )
@@ -171,6 +173,20 @@ def test_a_session_whose_process_was_killed_is_none_and_its_remains_go(entries: 
         assert fresh.path.exists()
     entries.append(claim(name, RECORD, exact=True))
     assert names() == [name]
+
+
+def test_the_journal_of_a_target_that_was_not_freed_outlives_its_session(entries: list[SessionEntry]) -> None:
+    entry = claim("board", RECORD, exact=True)
+    entry.session.journal.write_text("what is armed")
+    assert entry.close()
+    assert names() == []
+    assert killed_sessions() == ("board",)
+    entries.append(claim("board", RECORD, exact=False))
+    assert entries[0].session.name == "board-2"
+    with claim_killed("board") as directory:
+        assert (directory / "journal").read_text() == "what is armed"
+    assert not entries[0].close()
+    assert names() == []
 
 
 def test_a_living_process_keeps_what_is_its_own() -> None:

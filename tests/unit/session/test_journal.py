@@ -118,6 +118,14 @@ def test_a_disk_that_is_full_does_not_stop_debugging(tmp_path: Path, caplog: pyt
     assert "the journal cannot be written" in caplog.text
 
 
+def test_one_that_is_gone_on_with_has_what_was_armed_before(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(path, HEAD, [at(TEXT)])
+    assert read_journal(path)[1] == (at(TEXT),)
+    journal.note(at(TEXT + 1), {at(TEXT + 1)})
+    assert read_journal(path)[1] == (at(TEXT), at(TEXT + 1))
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nullmodem.api.machine import Machine
-    from nullmodem.api.sessions import RunningSession
+    from nullmodem.api.sessions import RunningSession, SessionEntry
     from nullmodem.kbuild import BuiltModule, Kernel
 
 
@@ -128,9 +128,15 @@ def enter(name: str, record: SessionRecord, stack: contextlib.ExitStack, *, exac
     # Hung up on after everything is cleaned up: who asked for the end waits for that.
     control = ControlServer()
     stack.callback(control.close)
-    stack.callback(entry.close)
+    stack.callback(_leave, entry)
     control.listen(entry.session.control_socket)
     return Entrance(entry.session, control, ending)
+
+
+def _leave(entry: SessionEntry) -> None:
+    if entry.close():
+        name = entry.session.name
+        say(f"the target could not be freed of what is armed in it: `nullmodem recover --session {name}` does that")
 
 
 def open_doors(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -77,7 +76,7 @@ def _recover(directory: Path, stack: contextlib.ExitStack, mode: str, wait: floa
         raise SessionError(f"cannot read {directory / JOURNAL}: {error.strerror}") from error
     work = stack.enter_context(WorkDirectory(directory.name))
     with steps(errors_console()) as tell:
-        found = take_over(replace(head, pid=os.getpid()), armed, work.path, wait=wait, progress=tell)
+        found = take_over(head, armed, work.path, wait=wait, journal=directory / JOURNAL, progress=tell)
     stack.callback(found.close)
     if mode == "attach":
         _serve(found, directory)
