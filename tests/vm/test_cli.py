@@ -71,20 +71,20 @@ def test_modules_are_loaded_reloaded_and_unloaded_by_name_or_path(
     cli: Cli, simple: Path, module_source: Callable[[str], Path]
 ) -> None:
     cli.serve(str(simple))
-    assert cli.good("load", "simple", "greeting=first") == "simple is loaded\n"
-    assert cli.good("exec", "--", "cat", "/dev/simple") == "first"
+    assert cli.good("load", "simple", "greeting=first words") == "simple is loaded\n"
+    assert cli.good("exec", "--", "cat", "/dev/simple") == "first words"
     assert "loaded already" in cli.bad("load", "simple", code=2)
 
     source = simple / "simple.c"
-    source.write_text(source.read_text(encoding="utf-8").replace("strlen(greeting)", "1"), encoding="utf-8")
+    source.write_text(source.read_text(encoding="utf-8").replace("strlen(greeting)", "9"), encoding="utf-8")
     assert "simple is reloaded" in cli.good("reload", "simple")
-    assert cli.good("exec", "cat /dev/simple") == "f"
+    assert cli.good("exec", "cat /dev/simple") == "first wor"
 
     source.write_text("int", encoding="utf-8")
     complaint = cli.bad("reload", "simple", code=1)
     assert f"{source}:1" in complaint
     assert "did not build" in complaint
-    assert cli.good("exec", "cat /dev/simple") == "f"
+    assert cli.good("exec", "cat /dev/simple") == "first wor"
 
     assert cli.good("unload", "simple") == "simple is unloaded\n"
     assert "no module 'simple' is loaded" in cli.bad("unload", "simple", code=2)

@@ -53,7 +53,7 @@ _END_GROUP = (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A module this session can load by name: how it was built, and the parameters it was last loaded with."""
+    """A module this session can load by name: how it was built, and the parameters last given to load it."""
 
     built: BuiltModule
     parameters: tuple[str, ...] = ()
@@ -163,7 +163,7 @@ class Machine:
         if self._is_loaded(known.built.name):
             msg = f"{known.built.name} is loaded already"
             raise UsageError(msg, hint=f"`nullmodem reload {known.built.name}` unloads it first.")
-        self._known[known.built.name] = replace(known, parameters=words)
+        self._known[known.built.name] = replace(known, parameters=tuple(parameters))
         return self.run(self._insmod(known.built, words), check=True)
 
     def init_function(self, built: BuiltModule) -> InitFunction | None:
