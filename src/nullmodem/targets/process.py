@@ -17,13 +17,28 @@ import shutil
 import signal
 import subprocess
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
+
+
+def bound_to_us(argv: Sequence[str], number: str) -> tuple[str, ...]:
+    """The command to start instead of ``argv``, so that the signal called ``number`` is sent to it when we die.
+
+    Raises UsageError without setpriv.
+    """
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise UsageError(
+            f"setpriv is missing; without it {Path(argv[0]).name} could outlive its session",
+            hint="apt-get install util-linux",
+        )
+    check = 'test "$PPID" = "$0" && exec "$@"'
+    return (setpriv, "--pdeathsig", number, "/bin/sh", "-c", check, str(os.getpid()), *argv)
 
 
 class Child:
@@ -36,14 +51,7 @@ class Child:
     def __init__(
         self, argv: Sequence[str], *, pass_fds: Sequence[int], log: Path, on_exit: Callable[[int], None]
     ) -> None:
-        setpriv = shutil.which("setpriv")
-        if setpriv is None:
-            raise UsageError(
-                "setpriv is missing; without it the target could outlive its session",
-                hint="apt-get install util-linux",
-            )
-        guard = (setpriv, "--pdeathsig", "KILL", "/bin/sh", "-c", 'test "$PPID" = "$0" && exec "$@"', str(os.getpid()))
-        self._argv = (*guard, *argv)
+        self._argv = bound_to_us(argv, "KILL")
         self._pass_fds = tuple(pass_fds)
         self._log = log
         self._on_exit = on_exit

@@ -12,7 +12,7 @@ from nullmodem.api.config import configured_targets
 from nullmodem.errors import NullmodemError, UsageError
 from nullmodem.frontends.cli.attaching import AttachPlan, attaching
 from nullmodem.frontends.cli.common import errors_console, say
-from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments
+from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments, tell_of_death
 from nullmodem.frontends.cli.hosting import serve
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
 
@@ -122,7 +122,8 @@ def attach(
         code = 0
         if gdb is not None:
             wanted = Invitation(host.machine.live.vmlinux, host.remote, breakpoints=breakpoints, arguments=arguments)
-            code = run_in_foreground(command_line(gdb, wanted), host.ending)
+            outcome = "the session goes on" if keep else "the session ends with it, and the target runs on"
+            code = run_in_foreground(command_line(gdb, wanted), host.ending, on_killed=tell_of_death(outcome))
             host.machine.require_alive()
         if gdb is None or (keep and not host.ending.asked):
             serve(host)

@@ -7,7 +7,7 @@ import click
 
 from nullmodem.errors import NullmodemError, TargetLost
 from nullmodem.frontends.cli.common import remote, session_option
-from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments
+from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments, tell_of_death
 from nullmodem.frontends.cli.lifetime import ended_by_signals
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
 
@@ -35,7 +35,7 @@ def gdb(ctx: click.Context, *, breakpoints: tuple[str, ...], path: str | None, s
         status.target.vmlinux, status.gdb[-1], breakpoints=breakpoints, arguments=gdb_arguments(ctx)
     )
     with ended_by_signals():
-        code = run_in_foreground(command_line(found, invitation))
+        code = run_in_foreground(command_line(found, invitation), on_killed=tell_of_death("the session goes on"))
     try:
         state = machine.status().target.state
     except NullmodemError as error:

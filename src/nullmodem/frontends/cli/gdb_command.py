@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command whose words after ``--`` are gdb's."""
+"""What the commands that run a gdb share: the words after ``--`` are gdb's, and its death is not passed over."""
 
 from __future__ import annotations
 
-from typing import cast
+import sys
+from typing import TYPE_CHECKING, cast
 
 import click
+
+from nullmodem.frontends.cli.common import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _KEY = "nullmodem.gdb_arguments"
 
@@ -27,3 +33,14 @@ class WithGdbArguments(click.Command):
 def gdb_arguments(ctx: click.Context) -> tuple[str, ...]:
     """The words after ``--``."""
     return cast("tuple[str, ...]", ctx.meta.get(_KEY, ()))
+
+
+def tell_of_death(outcome: str) -> Callable[[int], None]:
+    """Says that a signal ended gdb, and what becomes of the session then."""
+
+    def tell(number: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(err=True)  # its prompt stands on the line
+        say(f"gdb was killed (signal {number}); {outcome}")
+
+    return tell

@@ -12,7 +12,7 @@ from nullmodem.api.replay import ReplaySession, StubServer, read_recording
 from nullmodem.api.workdir import WorkDirectory
 from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.common import say
-from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments
+from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments, tell_of_death
 from nullmodem.frontends.cli.lifetime import Ending, ended_by_signals
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
@@ -74,7 +74,8 @@ def replay(
             _serve(f"file {session.live.vmlinux}\ntarget remote {address}", stack)
             return
         invitation = Invitation(session.live.vmlinux, address, arguments=gdb_arguments(ctx))
-        ctx.exit(run_in_foreground(command_line(gdb, invitation)))
+        on_killed = tell_of_death("the replay has ended")
+        ctx.exit(run_in_foreground(command_line(gdb, invitation), on_killed=on_killed))
 
 
 def _serve(lines: str, stack: contextlib.ExitStack) -> None:

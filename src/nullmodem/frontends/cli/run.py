@@ -11,7 +11,7 @@ import click
 
 from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.common import complete_kernel, errors_console, say
-from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments
+from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments, tell_of_death
 from nullmodem.frontends.cli.hosting import Host, Plan, hosting, serve
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
@@ -126,7 +126,8 @@ def run(
         if gdb is not None:
             function, file = _load(host, parameters, console)
             wanted = Invitation(host.machine.live.vmlinux, host.remote, function, file, breakpoints, arguments)
-            code = run_in_foreground(command_line(gdb, wanted), host.ending)
+            outcome = "the session goes on" if keep else "the session and its machine end with it"
+            code = run_in_foreground(command_line(gdb, wanted), host.ending, on_killed=tell_of_death(outcome))
             host.machine.require_alive()
         if gdb is None or (keep and not host.ending.asked):
             serve(host)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import UsageError
 from nullmodem.kbuild import cache_root
+from nullmodem.targets.process import bound_to_us
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
@@ -153,16 +154,22 @@ def command_line(gdb: Gdb, invitation: Invitation) -> list[str]:
     return [*command, *invitation.arguments]
 
 
-def run_in_foreground(command: Sequence[str], until: HasFileno | None = None) -> int:
+def run_in_foreground(
+    command: Sequence[str], until: HasFileno | None = None, *, on_killed: Callable[[int], None] = lambda _signal: None
+) -> int:
     """Run a gdb on our terminal and wait for its end, or until ``until`` is readable, which ends it.
 
-    Returns its exit status, 128 + n when signal n ended it. Call from the main thread: Ctrl-C is gdb's alone meanwhile.
-    An exception raised by a signal's handler ends gdb, too. Raises UsageError when it cannot be started.
+    Returns its exit status, 128 + n when signal n ended it; ``on_killed`` is told n when nobody here had asked for
+    that. Call from the main thread: Ctrl-C is gdb's alone meanwhile. An exception raised by a signal's handler ends
+    gdb, too, and so does our own end, even by SIGKILL. Raises UsageError when it cannot be started.
     """
+    if shutil.which(command[0]) is None:
+        raise UsageError(f"cannot start {command[0]}: there is no such program")
+    bound = bound_to_us(command, "TERM")  # which leaves it time to put the terminal right
     with _terminal_restored(), _keys_left_to_child():
         deliver = _ends_held()  # one that came before the child's number is known would leave it behind
         try:
-            child = subprocess.Popen(command)
+            child = subprocess.Popen(bound)
         except OSError as error:
             deliver()
             msg = f"cannot start {command[0]}: {error.strerror}"
@@ -175,8 +182,11 @@ def run_in_foreground(command: Sequence[str], until: HasFileno | None = None) ->
                 wait_readable(sources)
             finally:
                 os.close(ended)
+            by_itself = child.poll()
         finally:
             code = _end(child)
+    if by_itself is not None and by_itself < 0:
+        on_killed(-by_itself)
     return code if code >= 0 else 128 - code
 
 

@@ -17,6 +17,7 @@ from nullmodem.api.control import ControlServer, Service
 from nullmodem.api.control_protocol import VERSION
 from nullmodem.api.sessions import SessionRecord, claim
 from nullmodem.errors import BuildError, CommandError
+from nullmodem.frontends.cli.gdb_command import tell_of_death
 from nullmodem.frontends.cli.main import main
 from support.pretend import TEXT, Machine
 
@@ -319,3 +320,8 @@ def test_kdb_is_asked_once_or_many_times(machine: Machine) -> None:
     result = CliRunner().invoke(main, ["kdb"], input="summary\n\nps\n")
     assert result.exit_code == 0
     assert result.stdout == "summary: kdb says\nps: kdb says\n"
+
+
+def test_a_gdb_that_was_killed_is_not_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_of_death("the session goes on")(9)
+    assert capsys.readouterr().err == "nullmodem: gdb was killed (signal 9); the session goes on\n"

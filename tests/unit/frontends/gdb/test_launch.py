@@ -15,6 +15,7 @@ import pytest
 
 from nullmodem.errors import UsageError
 from nullmodem.frontends.gdb.launch import Gdb, Invitation, command_line, find_gdb
+from support.cli import ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,7 +174,7 @@ until = os.fdopen(int(sys.argv[1])) if sys.argv[1] != "-" else None
 def end(number, frame):
     raise SystemExit(128 + number)
 signal.signal(signal.SIGTERM, end)
-code = run_in_foreground(["/bin/sh", "-c", sys.argv[2]], until)
+code = run_in_foreground(["/bin/sh", "-c", sys.argv[2]], until, on_killed=lambda number: print("killed by", number))
 print("code", code, "handler", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 """
 
@@ -194,7 +195,24 @@ def test_the_exit_status_is_handed_on() -> None:
     child = on_terminal("exit 7")
     child.expect_exact("code 7 handler True")
     child = on_terminal("kill -9 $$")
+    child.expect_exact("killed by 9")
     child.expect_exact("code 137 handler True")
+
+
+def test_one_that_we_ended_was_not_killed() -> None:
+    child = on_terminal("echo ready; exec sleep 1000")
+    child.expect_exact("ready")
+    os.kill(child.pid, signal.SIGTERM)
+    child.expect(pexpect.EOF)
+    assert "killed" not in (child.before or "")
+
+
+def test_it_does_not_outlive_us_when_we_are_killed() -> None:
+    child = on_terminal("trap '' HUP; echo $$; exec sleep 1000")
+    child.expect(r"(\d+)\r\n")
+    assert child.match
+    os.kill(child.pid, signal.SIGKILL)
+    assert ended(int(child.match[1]))
 
 
 def test_ctrl_c_is_the_childs_alone() -> None:
@@ -256,4 +274,4 @@ def test_a_program_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "UsageError: cannot start /nothing/gdb: No such file or directory" in result.stderr
+    assert "UsageError: cannot start /nothing/gdb: there is no such program" in result.stderr
