@@ -319,6 +319,7 @@ def test_what_cannot_work_is_said_before_anything_is_started(cli: Cli, simple: P
         ("run", str(simple), "--break", "x", "--no-gdb"): "--break and --no-gdb exclude each other",
         ("run", str(simple), "--init-args", "'x"): "cannot be split into words",
         ("run", "--init-args", "x=1"): "no module's path was given",
+        ("run", str(simple), "--record", str(tmp_path / "no" / "x.rec"), "--no-gdb"): "there is no directory",
         ("stop", "--all", "--session", "x"): "exclude each other",
     }
     for arguments, complaint in wrong.items():
@@ -326,6 +327,9 @@ def test_what_cannot_work_is_said_before_anything_is_started(cli: Cli, simple: P
     complaint = cli.bad("run", str(broken), "--no-gdb", code=1)
     assert f"{broken}:2" in complaint
     assert "did not build" in complaint
+    complaint = cli.bad("run", str(simple), "--init-args", "greting=1", code=2)
+    assert "has no parameter 'greting'" in complaint
+    assert "booting" not in complaint
     assert cli.facts("list") == []
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nullmodem.api.attach import AttachOptions, ConsoleAt, attach, look_at_files, parse_console
 from nullmodem.api.config import configured_target
+from nullmodem.api.recording import check_new
 from nullmodem.api.sessions import NAME, check_free
 from nullmodem.api.ways import DEFAULT_WAYS, parse_ways
 from nullmodem.errors import UsageError
@@ -102,6 +103,8 @@ def _vmlinux(plan: AttachPlan) -> Path:
 def _start(plan: AttachPlan, console: Console, stack: contextlib.ExitStack) -> Host:
     if plan.name:
         check_free(plan.name)
+    if plan.record is not None:
+        check_new(plan.record)
     options = options_of(plan)
     found = look_at_files(options)
     suggestion = plan.target if NAME.fullmatch(plan.target) else "board"

@@ -18,6 +18,8 @@ from nullmodem.api.boot import BootOptions, boot, check_host
 from nullmodem.api.control import ControlServer, Service
 from nullmodem.api.control_protocol import VERSION
 from nullmodem.api.notices import Notices
+from nullmodem.api.parameters import parameters_for
+from nullmodem.api.recording import check_new
 from nullmodem.api.sessions import NAME, SessionRecord, check_free, claim
 from nullmodem.api.workdir import WorkDirectory
 from nullmodem.errors import UsageError
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What the user asked for. ``path`` None: a machine without a module. ``name`` empty: named after the module.
-    ``record`` is a file for the wire's recording.
+    ``record`` is a file for the wire's recording; ``parameters`` are those the module will be loaded with.
     """
 
     path: Path | None
@@ -59,6 +61,7 @@ class Plan:
     policy: Policy = Policy.RELEASE
     record: Path | None = None
     wire_log: Path | None = None
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +195,8 @@ def _start(plan: Plan, console: Console, stack: contextlib.ExitStack) -> Host:
     if plan.path is not None and not plan.path.expanduser().exists():
         msg = f"there is no {plan.path}"
         raise UsageError(msg, hint="Name a module's source directory, a .c file or a .ko file.")
-    if plan.record is not None and plan.record.exists():
-        raise UsageError(f"{plan.record} exists already", hint="A recording is not written over another file.")
+    if plan.record is not None:
+        check_new(plan.record)
     check_host()
     beginning = begin(plan.name or _suggestion(plan.path), plan.listen, stack)
     with building(console) as progress:
@@ -202,6 +205,7 @@ def _start(plan: Plan, console: Console, stack: contextlib.ExitStack) -> Host:
     if plan.path is not None:
         with building(console) as progress:
             built = build_module(plan.path, kernel, beginning.work / "build", progress)
+        parameters_for(built, plan.parameters)
     module = built.name if built is not None else ""
     record = new_record(kernel.name, kernel.release, kernel.vmlinux, module, beginning.work)
     entrance = enter(plan.name or module or "target", record, stack, exact=bool(plan.name))

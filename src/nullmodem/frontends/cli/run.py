@@ -120,7 +120,9 @@ def run(
     parameters = _words(init_args)
     gdb = None if no_gdb else find_gdb(gdb_path)
     console = errors_console()
-    plan = Plan(path, kernel, name, not no_kaslr, cpus, memory, append, listen, Policy(policy), record, wire_log)
+    plan = Plan(
+        path, kernel, name, not no_kaslr, cpus, memory, append, listen, Policy(policy), record, wire_log, parameters
+    )
     with hosting(plan, console) as host:
         code = 0
         if gdb is not None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from nullmodem.api.recording import check_new
+from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.main import main
 from support.modules import REPOSITORY
 
@@ -39,3 +41,18 @@ def test_what_cannot_be_replayed_is_one_clear_error(
     assert words in result.stderr
     assert "Traceback" not in result.stderr
     assert result.exit_code in (1, 2)
+
+
+def test_a_recording_that_cannot_be_made_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    file = tmp_path / "no" / "x.rec"
+    with pytest.raises(UsageError, match=f"there is no directory {file.parent}"):
+        check_new(file)
+    file.parent.mkdir()
+    check_new(file)
+    file.touch()
+    with pytest.raises(UsageError, match="exists already"):
+        check_new(file)
+    for command in (["run", "--no-gdb"], ["attach", "unix:/no/socket", "--no-gdb"]):
+        result = CliRunner().invoke(main, [*command, "--record", str(file)])
+        assert f"{file} exists already" in result.stderr
+        assert result.exit_code == 2
