@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from nullmodem.api.commands import RunningCommand
 from nullmodem.api.halting import halt
+from nullmodem.api.insmod import insmod, require_done, rmmod
 from nullmodem.api.notices import Notices
 from nullmodem.api.parameters import parameters_for
 from nullmodem.errors import (
+    BuildError,
     CommandError,
     CommandTimeout,
     LeaseError,
@@ -164,7 +166,7 @@ class Machine:
             msg = f"{known.built.name} is loaded already"
             raise UsageError(msg, hint=f"`nullmodem reload {known.built.name}` unloads it first.")
         self._known[known.built.name] = replace(known, parameters=tuple(parameters))
-        return self.run(self._insmod(known.built, words), check=True)
+        return self._start(self._insmod(known.built, words))
 
     def init_function(self, built: BuiltModule) -> InitFunction | None:
         """None for a module that has none. Raises SymbolError when the file has gone."""
@@ -179,7 +181,7 @@ class Machine:
         """Have the target rmmod a module; returns at once. Raises UsageError when it is not loaded; StateError."""
         self.require_running(f"unload {name}")
         loaded = self.live.module(name).name
-        return self.run(f"rmmod {'-f ' if force else ''}{shlex.quote(loaded)}", check=True)
+        return self._start(rmmod(loaded, force=force))
 
     def reload(self, name: str, progress: ProgressCallback = silent) -> RunningCommand:
         """Rebuild a module from its source, unload it if it is loaded, and load it with the parameters it had.
@@ -189,10 +191,18 @@ class Machine:
         """
         self.require_running(f"reload {name}")
         known = self._find(name)
-        built = self.build(known.built.source, progress, module=known.built.name)
+        loaded = self._is_loaded(known.built.name)
+        try:
+            built = self.build(known.built.source, progress, module=known.built.name)
+        except BuildError as error:
+            if not loaded:
+                raise
+            hint = f"{error.hint}\n" if error.hint else ""
+            hint += f"{known.built.name} stays loaded as it was."
+            raise BuildError(error.message, output=error.output, hint=hint) from None
         words = parameters_for(built, known.parameters)
-        unload = f"rmmod {shlex.quote(built.name)} && " if self._is_loaded(built.name) else ""
-        return self.run(unload + self._insmod(built, words), check=True)
+        unload = f"{rmmod(built.name)} && " if loaded else ""
+        return self._start(unload + self._insmod(built, words))
 
     def _find(self, name: str) -> Known:
         wanted = name.replace("-", "_")
@@ -214,22 +224,17 @@ class Machine:
         return any(module.name == name for module in self.live.modules())
 
     def _insmod(self, built: BuiltModule, parameters: Sequence[str]) -> str:
-        """A shell line that loads what the module needs and is not there yet, and then the module.
-
-        Through a pipe: when init fails, busybox takes it for a kernel that cannot load from a file, and has init run a
-        second time by the older system call. A pipe leaves it only that one. It also spares kernels since 6.5 the list
-        of files being loaded, on which an insmod that the kernel kills stays for good.
-        """
+        """A shell line that loads what the module needs and is not there yet, and then the module."""
         steps = []
         for path in built.load_order:
             name = ModuleFile.open(path).name
-            if name != built.name and self._is_loaded(name):
-                continue
-            words = ["insmod", "/dev/stdin"]
-            if name == built.name:
-                words += parameters
-            steps.append(f"cat {shlex.quote(self.target.push(path))} | {shlex.join(words)}")
+            if name == built.name or not self._is_loaded(name):
+                steps.append(insmod(name, self.target.push(path), parameters if name == built.name else ()))
         return " && ".join(steps)
+
+    def _start(self, line: str) -> RunningCommand:
+        """Run what `insmod` and `rmmod` have written."""
+        return RunningCommand(self.live, lambda: self.target.exec(line), require_done)
 
     # -- the machine ---------------------------------------------------------------------------------------------
 
