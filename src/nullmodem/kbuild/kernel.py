@@ -148,8 +148,12 @@ def cached_kernel(directory: Path) -> Kernel | None:
 
 
 def list_kernels() -> tuple[Kernel, ...]:
-    """Every kernel in the cache, by name, of one name the newest first."""
-    directory = cache.cache_root() / "kernels"
+    """Every kernel in the cache, by name, of one name the newest first. Raises BuildError: the cache is unreadable."""
+    root = cache.cache_root()
+    if root.exists() and not root.is_dir():
+        hint = "NULLMODEM_CACHE, or else XDG_CACHE_HOME, says where the cache is"
+        raise BuildError(f"the cache {root} is no directory", hint=hint)
+    directory = root / "kernels"
     records = directory.glob(f"*/{cache.RECORD}")
     try:
         newest_first = sorted(records, key=lambda record: record.stat().st_mtime, reverse=True)

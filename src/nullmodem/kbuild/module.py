@@ -77,7 +77,8 @@ def build_module(
         _require_kbuild_file(directory)
         return _chosen(_build(directory, kernel, progress, extra_cflags), module, kernel, directory, path)
     if not path.is_file():
-        raise UsageError(f"there is no {path}", hint="name a module's source directory, a .c file or a .ko file")
+        what = f"{path} is neither a file nor a directory" if path.exists() else f"there is no {path}"
+        raise UsageError(what, hint="name a module's source directory, a .c file or a .ko file")
     if path.suffix == ".c":
         directory = _directory_for(path, workdir)
         try:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _PT_NULL: Final = 0
 _CHUNK: Final = 1 << 24
 _PER_CPU: Final = ".data..percpu"
+_WHERE_IT_GOES: Final = "make room on that disk, or set NULLMODEM_CACHE to a directory that can be written"
 
 
 def needs_copy(vmlinux: Vmlinux) -> bool:
@@ -57,7 +58,7 @@ def vmlinux_for_gdb(vmlinux: Vmlinux, directory: Path) -> Path:
         _write(vmlinux.path, copy)
     except OSError as error:
         msg = f"cannot make a copy of {vmlinux.path} for gdb in {home}: {error.strerror}"
-        raise SymbolError(msg, hint="make room on that disk, or boot the kernel with nokaslr") from error
+        raise SymbolError(msg, hint=_WHERE_IT_GOES) from error
     return copy
 
 

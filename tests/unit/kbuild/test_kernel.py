@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.errors import UsageError
+from nullmodem.errors import BuildError, UsageError
 from nullmodem.kbuild import find_kernel, list_kernels, open_build_tree
 
 if TYPE_CHECKING:
@@ -111,4 +111,15 @@ def test_a_record_that_is_not_ours_is_no_kernel(
     (directory / "kernel.json").write_text(json.dumps(record))
     assert [kernel.name for kernel in list_kernels()] == ["k"]
     (directory / "kernel.json").write_text(json.dumps(record | change))
+    assert list_kernels() == ()
+
+
+def test_a_cache_that_is_no_directory_is_not_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "cache"
+    file.touch()
+    monkeypatch.setenv("NULLMODEM_CACHE", str(file))
+    with pytest.raises(BuildError, match="cache is no directory") as caught:
+        list_kernels()
+    assert "NULLMODEM_CACHE" in caught.value.hint
+    monkeypatch.setenv("NULLMODEM_CACHE", str(tmp_path / "none"))
     assert list_kernels() == ()

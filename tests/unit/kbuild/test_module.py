@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from nullmodem.errors import SymbolError, UsageError
 from nullmodem.kbuild import Kernel, build_module
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -25,6 +22,8 @@ def test_a_path_that_does_not_exist_says_what_may_be_named(kernel: Kernel, tmp_p
     with pytest.raises(UsageError, match="there is no") as caught:
         build_module(tmp_path / "none", kernel, tmp_path)
     assert ".ko" in caught.value.hint
+    with pytest.raises(UsageError, match="/dev/null is neither a file nor a directory"):
+        build_module(Path("/dev/null"), kernel, tmp_path)
 
 
 def test_a_directory_without_a_kbuild_file_points_to_its_c_file(kernel: Kernel, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SOCKET_PATH_LIMIT = 107
 """Bytes: sun_path is 108 with its terminating NUL (unix(7))."""
+_LAST_PORT = 65535
 
 
 def listen_unix(path: Path) -> socket.socket:
@@ -50,7 +51,9 @@ def listen_tcp(address: str) -> socket.socket:
         UsageError: not an address, not a loopback one, or the port is in use.
     """
     host, separator, port = address.rpartition(":")
-    if not separator or not port.isdecimal() or int(port) > 65535:
+    if separator and port.isdecimal() and int(port) > _LAST_PORT:
+        raise UsageError(f"{address!r}: the last port there is is {_LAST_PORT}")
+    if not separator or not port.isdecimal():
         msg = f"{address!r} is not HOST:PORT"
         raise UsageError(msg, hint="For example 127.0.0.1:1234, or :0 for any free port.")
     host = host.strip("[]") or "127.0.0.1"

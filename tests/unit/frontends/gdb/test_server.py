@@ -89,10 +89,15 @@ def test_tcp_is_bound_to_nothing_else(address: str) -> None:
         listen_tcp(address)
 
 
-@pytest.mark.parametrize("address", ["", "1234", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536", ":-1"])
+@pytest.mark.parametrize("address", ["", "1234", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", ":-1"])
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match="is not HOST:PORT"):
         listen_tcp(address)
+
+
+def test_a_port_beyond_the_last_is_refused_with_the_last() -> None:
+    with pytest.raises(UsageError, match="the last port there is is 65535"):
+        listen_tcp("127.0.0.1:65536")
 
 
 def test_a_port_in_use_is_refused_with_what_to_do() -> None:
