@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from nullmodem.bench.command import bench
-from nullmodem.frontends.cli.main import main
+try:
+    from nullmodem.bench.command import bench
+    from nullmodem.frontends.cli.main import main
+except KeyboardInterrupt:  # the imports take long enough for a Ctrl-C to meet them
+    raise SystemExit(130) from None
 
 main.add_section("Measure", (bench,))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -12,6 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import nullmodem
 from nullmodem import __version__
 from nullmodem.__main__ import main
 from nullmodem.errors import BuildError, CommandError, NoSessionError, UsageError
@@ -121,3 +123,15 @@ def test_colour_is_for_terminals_only() -> None:
     failing = program(UsageError("no such thing"))
     assert "\x1b[" not in CliRunner().invoke(failing, ["fail"]).stderr
     assert "\x1b[" in CliRunner().invoke(failing, ["fail"], color=True).stderr
+
+
+def test_ctrl_c_while_the_program_is_still_being_read_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
+    source = str(Path(nullmodem.__file__).parents[1])
+    result = subprocess.run(
+        [sys.executable, "-m", "nullmodem"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{source}"},
+        capture_output=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (130, b"")
