@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # make splits its lists at white space and cannot quote it; the others mean something to make or to kbuild's shell.
 _UNUSABLE: Final = re.compile(r"""[\s:;#$%"'`\\*?\[\](){}<>|&!]""")
+
+_SCRATCH: Final = ".tmp_[0-9]*"
 
 # Files at the top of a kernel's source tree and of its build tree. kbuild would take either for a module's directory,
 # and compile the kernel again, into the tree that other modules are built against.
@@ -147,7 +150,7 @@ def _build(
     _require_usable(directory)
     config = kernel.settings()
     progress(Progress(Stage.MODULE, None, detail=str(directory)))
-    with _exclusive(directory):
+    with _exclusive(directory), _no_scratch_left(directory):
         try:
             run_make(
                 ["-C", str(kernel.build_tree), f"M={directory}", f"-j{len(os.sched_getaffinity(0))}", "modules"],
@@ -199,6 +202,20 @@ def _exclusive(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+@contextmanager
+def _no_scratch_left(directory: Path) -> Iterator[None]:
+    """A build that is ended leaves the directory its compiler tests work in: TMPOUT in scripts/Makefile.compiler, which
+    a shell removes on EXIT, and not when a signal ends it.
+    """
+    before = set(directory.glob(_SCRATCH))
+    try:
+        yield
+    except BaseException:
+        for path in set(directory.glob(_SCRATCH)) - before:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def _listed(directory: Path) -> list[Path]:

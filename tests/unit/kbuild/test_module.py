@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nullmodem.errors import SymbolError, UsageError
+from nullmodem.errors import BuildError, SymbolError, UsageError
 from nullmodem.kbuild import Kernel, build_module
 
 
@@ -72,3 +73,18 @@ def test_a_ko_that_is_none_is_a_symbol_error(kernel: Kernel, tmp_path: Path, con
     (tmp_path / "m.ko").write_bytes(content)
     with pytest.raises(SymbolError):
         build_module(tmp_path / "m.ko", kernel, tmp_path)
+
+
+def test_a_build_that_ends_early_leaves_none_of_kbuilds_scratch_and_all_that_was_there(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    kernel.build_tree.mkdir()
+    (kernel.build_tree / "Makefile").write_text("modules:\n\tmkdir $(M)/.tmp_77; touch $(M)/.tmp_77/tmp; false\n")
+    config = tmp_path / "config"
+    config.touch()
+    module = tmp_path / "module"
+    (module / ".tmp_5").mkdir(parents=True)
+    (module / "Kbuild").touch()
+    with pytest.raises(BuildError, match="did not build"):
+        build_module(module, replace(kernel, config=config), tmp_path)
+    assert sorted(path.name for path in module.iterdir()) == [".tmp_5", "Kbuild"]
