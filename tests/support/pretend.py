@@ -140,16 +140,18 @@ class Machine:
         progress(Progress(Stage.MODULE, None, None, "CC [M]  simple.o"))
         return BuiltModule(path / "simple.ko", "simple", path, (), (), path)
 
-    def load(self, name: str, parameters: Sequence[str]) -> RunningCommand:
+    def load(self, name: str, parameters: Sequence[str], tell: Callable[[str], None]) -> RunningCommand:
         self._note("load", name, tuple(parameters))
+        tell("copying")
         return self._command("load")
 
     def unload(self, name: str, *, force: bool) -> RunningCommand:
         self._note("unload", name, force)
         return self._command("unload")
 
-    def reload(self, name: str, progress: Callable[[Progress], None]) -> RunningCommand:
+    def reload(self, name: str, progress: Callable[[Progress], None], tell: Callable[[str], None]) -> RunningCommand:
         self._note("reload", name)
+        tell("copying")
         progress(Progress(Stage.MODULE, 0.5, 2.0, "LD [M]  simple.ko"))
         return self._command("reload")
 
@@ -178,8 +180,9 @@ class Machine:
             raise StateError(msg, state="stopped", hint="Continue it there, or with `nullmodem continue`.")
         return self._command("execute", on_output)
 
-    def push(self, file: Path, destination: str | None) -> str:
+    def push(self, file: Path, destination: str | None, tell: Callable[[str], None]) -> str:
         self._note("push", file, destination)
+        tell("copying")
         return f"{destination or '/host'}/{file.name}"
 
 

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import random
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +20,7 @@ import pytest
 
 from nullmodem.api.attach import AttachOptions, ConsoleAt, attach, look_at_files, parse_console
 from nullmodem.api.ways import parse_ways
-from nullmodem.errors import IdentityError, KernelDataError, TargetError
+from nullmodem.errors import IdentityError, KernelDataError, StateError, TargetError, UsageError
 from nullmodem.kbuild import build_module, ensure_kernel
 from nullmodem.session.model import State, StopReason
 from nullmodem.stub.recorded import read_stops
@@ -30,7 +33,7 @@ from support.lines import Ser2net, free_port
 from support.modules import copy_module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from nullmodem.api.machine import Machine
     from nullmodem.kbuild import Kernel
@@ -49,18 +52,23 @@ class Board:
     line: str
     directory: Path
 
+    @property
+    def ko(self) -> Path:
+        """The module that was built for it."""
+        return self.directory / "simple" / "simple.ko"
+
     def sh(self, command: str) -> str:
         return self.target.exec(command, timeout=60).check().text
 
     @contextlib.contextmanager
     def attached(
-        self, line: str = "", *, console: str = "same", ways: tuple[str, ...] = ("shell",)
+        self, line: str = "", *, console: str = "same", ways: tuple[str, ...] = ("shell",), vmlinux: Path | None = None
     ) -> Iterator[Machine]:
         """A session on it, until the end of the block."""
         work = Path(tempfile.mkdtemp(prefix="session-", dir=self.directory))
         options = AttachOptions(
             wire=parse_wire(line or self.line),
-            vmlinux=self.kernel.vmlinux,
+            vmlinux=vmlinux or self.kernel.vmlinux,
             console=parse_console(console),
             search=(self.directory,),
             ways=parse_ways(ways),
@@ -231,10 +239,69 @@ def test_every_command_works_on_a_session_that_was_attached(board: Board, cli: C
     assert done.returncode == 0
     assert "simple.ko" in done.stdout
     assert '"hello"' in done.stdout
-    assert "no way to copy" in cli.bad("push", str(cli.runtime / "nullmodem.toml"), "/tmp", code=2)
+    assert cli.good("push", str(cli.runtime / "nullmodem.toml"), "/tmp") == "/tmp/nullmodem.toml\n"
+    assert board.sh("cat /tmp/nullmodem.toml") == (cli.runtime / "nullmodem.toml").read_text()
+    cli.good("unload", "simple")
+    assert "simple is loaded" in cli.good("load", str(board.ko), "greeting=typed")
+    assert "typed" in cli.good("exec", "cat /dev/simple")
+    assert "simple is reloaded" in cli.good("reload", "simple")
+    assert "typed" in cli.good("exec", "cat /dev/simple")
+    assert "no module 'nothing'" in cli.bad("load", "nothing", code=2)
     assert "has ended" in cli.good("stop")
     assert process.wait(30) == 0
     assert board.sh("rmmod simple; echo alive") == "alive\n"
+
+
+def test_modules_are_typed_and_loaded_after_what_they_need_and_stop_where_they_shall(board: Board) -> None:
+    """Without a build tree: the files in the directories given are all there is."""
+    build_module(copy_module("pair", board.directory), board.kernel, board.directory / "build", module="consumer")
+    alone = board.directory / "alone"
+    alone.mkdir()
+    (alone / "vmlinux").symlink_to(board.kernel.vmlinux)
+    with board.attached(vmlinux=alone / "vmlinux", ways=(f"qmp:{board.directory}/qmp,kgdb",)) as machine:
+        with pytest.raises(UsageError, match="no build tree"):
+            machine.build(board.directory / "pair")
+        machine.live.hold_next_load("consumer")
+        command = machine.load("consumer")
+        stop = command.wait(30).stop
+        assert stop is not None
+        assert stop.reason is StopReason.MODULE_LOAD
+        with pytest.raises(StateError, match="the target is stopped"):
+            machine.push(board.ko)
+        assert {module.name for module in machine.live.modules()} == {"provider", "consumer"}
+        machine.continue_target()
+        assert command.wait(30, stops=False).result is not None
+        assert machine.live.module("consumer").file is not None
+        for name in ("consumer", "provider"):
+            assert machine.unload(name).wait(30, stops=False).result is not None
+        _copy_across_a_stop(board, machine, 1, machine.interrupt)
+        # A breakpoint asks nobody: part of the file is on its way to a kernel that stops, and the file is copied again.
+        machine.live.hold_next_load("simple")
+        loading = threading.Thread(target=lambda: board.target.exec("insmod /host/simple.ko; rmmod simple"))
+
+        def load() -> None:
+            loading.start()
+            machine.live.wait_for_stop(30)
+
+        _copy_across_a_stop(board, machine, 2, load)
+        loading.join(30)
+
+
+def _copy_across_a_stop(board: Board, machine: Machine, seed: int, stop: Callable[[], object]) -> None:
+    file = board.directory / "large"
+    file.write_bytes(random.Random(seed).randbytes(40_000))
+    copied: list[str] = []
+    copying = threading.Thread(target=lambda: copied.append(machine.push(file, "/tmp/large")))
+    console = machine.target.console  # type: ignore[attr-defined]
+    since = console.position
+    copying.start()
+    console.wait(r"\.9\.\s", 30, since=since)  # the tenth part is asked for
+    stop()
+    assert copied == []
+    machine.continue_target()
+    copying.join(60)
+    assert copied == ["/tmp/large"]
+    assert board.sh("sha256sum /tmp/large").split()[0] == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_a_module_as_a_distribution_ships_it_has_its_lines(board: Board) -> None:

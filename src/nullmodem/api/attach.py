@@ -14,6 +14,7 @@ from nullmodem.api.beginning import begin
 from nullmodem.api.debuginfod import Debuginfod
 from nullmodem.api.files import read_files, release_of, usual_places
 from nullmodem.api.machine import Machine
+from nullmodem.api.shipped import ShippedModules
 from nullmodem.api.ways import DEFAULT_WAYS, make_ways, parse_ways
 from nullmodem.errors import TargetError, UsageError
 from nullmodem.kbuild import open_build_tree
@@ -28,6 +29,7 @@ from nullmodem.symbols.vmlinux import Vmlinux
 from nullmodem.targets.board import BoardTarget
 from nullmodem.targets.console import Console
 from nullmodem.targets.console_shell import ConsoleShell
+from nullmodem.targets.ssh_shell import SshShell
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.opening import open_wire
 from nullmodem.wire.recorder import RecordedBreaks, RecordedStream, Recorder
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from nullmodem.session.breakpoints import Breakpoint
     from nullmodem.session.events import Subscription
     from nullmodem.targets.break_in import BreakInWays
+    from nullmodem.targets.carrying import Shell
     from nullmodem.wire.streams import ByteStream
 
 ATTACH_SECONDS = 45.0
@@ -114,12 +117,14 @@ def look_at_files(options: AttachOptions) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An open line with a session on it that has not met its target yet. ``resources`` closes what belongs to it."""
+    """An open line with a session on it that has not met its target yet. ``shell`` runs commands there, if anything
+    does. ``resources`` closes what belongs to it.
+    """
 
     session: Session
     ways: BreakInWays
     console: Console | None
-    shell: ConsoleShell | None
+    shell: Shell | None
     resources: contextlib.ExitStack
 
 
@@ -144,8 +149,9 @@ def connect(
             recorder = Recorder(options.record, arch.name, {"wire": str(options.wire)})
             stack.callback(recorder.close)
         ends = _open(options, workdir, stack, recorder)
-        shell = ConsoleShell(ends.console) if ends.console is not None else None
-        ways = make_ways(options.ways, ends.line, ends.console, shell)
+        typing = ConsoleShell(ends.console, _console_baud(options)) if ends.console is not None else None
+        ways = make_ways(options.ways, ends.line, ends.console, typing)
+        shell = _shell(options, typing, stack)
         stub = KgdbStub(ends.stub, arch, patience=Patience(baud=baud_of(options.wire)))
         session = Session(stub, files, EventBus(), ahead=AHEAD, policy=options.policy)
         if recorder is not None:
@@ -195,7 +201,22 @@ def attach(
         resources = stack.pop_all()
     target = BoardTarget(made.ways, made.console, made.shell, resources)
     resources.push(_watch(live, target))
-    return Machine(name, live, target, found.kernel, workdir)
+    shipped = ShippedModules(found.release, found.search, workdir)
+    return Machine(name, live, target, found.kernel, workdir, shipped)
+
+
+def _shell(options: AttachOptions, typing: ConsoleShell | None, stack: contextlib.ExitStack) -> Shell | None:
+    """ssh, if the user has named a way by it: it is faster, and leaves the console to the user."""
+    for way in options.ways:
+        if way.kind == "ssh":
+            shell = SshShell(way.place)
+            stack.callback(shell.close)
+            return shell
+    return typing
+
+
+def _console_baud(options: AttachOptions) -> int | None:
+    return baud_of(options.wire if isinstance(options.console, ConsoleAt) else options.console)
 
 
 def _forget_if_free(session: Session, journal: Path) -> None:

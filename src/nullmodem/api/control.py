@@ -195,13 +195,13 @@ class Conversation:
         return protocol.Built(built.name, str(built.ko))
 
     def _load(self, request: protocol.Load) -> protocol.Done:
-        return self._done(request.name, self._machine.load(request.name, request.parameters))
+        return self._done(request.name, self._machine.load(request.name, request.parameters, self._note))
 
     def _unload(self, request: protocol.Unload) -> protocol.Done:
         return self._done(request.name, self._machine.unload(request.name, force=request.force))
 
     def _reload(self, request: protocol.Reload) -> protocol.Done:
-        return self._done(request.name, self._machine.reload(request.name, self._progress))
+        return self._done(request.name, self._machine.reload(request.name, self._progress, self._note))
 
     def _status(self, _request: protocol.GetStatus) -> protocol.SessionStatus:
         session, record = self._service.session, self._service.session.record
@@ -234,7 +234,7 @@ class Conversation:
         return protocol.Continued(ran=False, taken_from=self._machine.continue_target(force=request.force))
 
     def _push(self, request: protocol.Push) -> protocol.Pushed:
-        return protocol.Pushed(self._machine.push(_absolute(request.file), request.destination or None))
+        return protocol.Pushed(self._machine.push(_absolute(request.file), request.destination or None, self._note))
 
     def _ask_kdb(self, request: protocol.AskKdb) -> protocol.Exited:
         self._output(self._live.run_kdb(request.command).encode())
@@ -283,6 +283,10 @@ class Conversation:
                 progress.stage.value, progress.fraction, progress.seconds_left, progress.detail[: 1 << 12]
             )
         )
+
+    def _note(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # that the client has gone does not leave a file half copied
+            self._send(protocol.Note(text))
 
     def _output(self, data: bytes) -> None:
         # In the command's thread. That the client has gone is seen, and dealt with, by the one that waits for both.

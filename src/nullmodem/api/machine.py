@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nullmodem.api.live import LiveSession
+    from nullmodem.api.shipped import ShippedModules
     from nullmodem.kbuild import BuiltModule
     from nullmodem.kbuild.progress import ProgressCallback
     from nullmodem.session.model import Stop
@@ -72,14 +73,25 @@ class InitFunction:
 class Machine:
     """One machine under debugging. Methods may be called from any thread.
 
-    Those that run something on the target raise StateError, naming who holds it, while it is stopped.
+    Those that run something on the target raise StateError, naming who holds it, while it is stopped. ``shipped`` are
+    modules that can be loaded as they are, when the kernel is somebody else's. ``tell`` of a method is told how far a
+    copy to the target is, when that takes long.
     """
 
-    def __init__(self, name: str, live: LiveSession, target: Target, kernel: Kernel | None, workdir: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        live: LiveSession,
+        target: Target,
+        kernel: Kernel | None,
+        workdir: Path,
+        shipped: ShippedModules | None = None,
+    ) -> None:
         self.name = name
         self.live = live
         self.target = target
         self._kernel = kernel
+        self._shipped = shipped
         self.workdir = workdir
         self._known: dict[str, Known] = {}
         self._exit: TargetExit | None = None
@@ -148,10 +160,15 @@ class Machine:
 
     def build(self, path: Path, progress: ProgressCallback = silent, *, module: str | None = None) -> BuiltModule:
         """Build a module's directory, one .c, or take a .ko. Raises BuildError, UsageError."""
+        if self._shipped is not None and self._shipped.is_one(path):
+            return self.add(self._shipped.take(path))
         return self.add(build_module(path, self.kernel, self.workdir / "build", progress, module=module))
 
-    def load(self, name: str, parameters: Sequence[str] = ()) -> RunningCommand:
-        """Have the target insmod a module and what it depends on; returns at once, a breakpoint may stop it.
+    def load(
+        self, name: str, parameters: Sequence[str] = (), tell: Callable[[str], None] | None = None
+    ) -> RunningCommand:
+        """Have the target insmod a module and what it depends on; returns when its file is there, as a breakpoint
+        may stop it.
 
         ``name`` is that of a module added before, or of one of the kernel's own.
 
@@ -166,7 +183,7 @@ class Machine:
             msg = f"{known.built.name} is loaded already"
             raise UsageError(msg, hint=f"`nullmodem reload {known.built.name}` unloads it first.")
         self._known[known.built.name] = replace(known, parameters=tuple(parameters))
-        return self._start(self._insmod(known.built, words))
+        return self._start(self._insmod(known.built, words, tell))
 
     def init_function(self, built: BuiltModule) -> InitFunction | None:
         """None for a module that has none. Raises SymbolError when the file has gone."""
@@ -183,7 +200,9 @@ class Machine:
         loaded = self.live.module(name).name
         return self._start(rmmod(loaded, force=force))
 
-    def reload(self, name: str, progress: ProgressCallback = silent) -> RunningCommand:
+    def reload(
+        self, name: str, progress: ProgressCallback = silent, tell: Callable[[str], None] | None = None
+    ) -> RunningCommand:
         """Rebuild a module from its source, unload it if it is loaded, and load it with the parameters it had.
 
         Breakpoints are kept: the clients' debuggers plant them in the new code. Raises BuildError (the old module
@@ -202,12 +221,14 @@ class Machine:
             raise BuildError(error.message, output=error.output, hint=hint) from None
         words = parameters_for(built, known.parameters)
         unload = f"{rmmod(built.name)} && " if loaded else ""
-        return self._start(unload + self._insmod(built, words))
+        return self._start(unload + self._insmod(built, words, tell))
 
     def _find(self, name: str) -> Known:
         wanted = name.replace("-", "_")
         if wanted in self._known:
             return self._known[wanted]
+        if self._shipped is not None:
+            return Known(self.add(self._shipped.find(wanted)))
         try:
             own = self.kernel.module(wanted)
         except UsageError as error:
@@ -223,13 +244,14 @@ class Machine:
     def _is_loaded(self, name: str) -> bool:
         return any(module.name == name for module in self.live.modules())
 
-    def _insmod(self, built: BuiltModule, parameters: Sequence[str]) -> str:
+    def _insmod(self, built: BuiltModule, parameters: Sequence[str], tell: Callable[[str], None] | None) -> str:
         """A shell line that loads what the module needs and is not there yet, and then the module."""
         steps = []
         for path in built.load_order:
             name = ModuleFile.open(path).name
             if name == built.name or not self._is_loaded(name):
-                steps.append(insmod(name, self.target.push(path), parameters if name == built.name else ()))
+                pushed = self.target.push(path, tell=tell)
+                steps.append(insmod(name, pushed, parameters if name == built.name else ()))
         return " && ".join(steps)
 
     def _start(self, line: str) -> RunningCommand:
@@ -286,12 +308,12 @@ class Machine:
         self.live.go()
         return holder
 
-    def push(self, file: Path, destination: str | None = None) -> str:
-        """Copy a file to the target; see QemuTarget.push. Raises StateError if that needs a target that runs."""
-        if destination is not None:
-            self.require_running(f"copy to {destination}")
+    def push(self, file: Path, destination: str | None = None, tell: Callable[[str], None] | None = None) -> str:
+        """Copy a file to the target; see its Target.push. Raises StateError if that needs a target that runs."""
+        if destination is not None or not self.target.ends_with_session:
+            self.require_running(f"copy to {destination or 'the target'}")
         try:
-            return self.target.push(file, destination)
+            return self.target.push(file, destination, tell=tell)
         except CommandError as error:
             said = error.output.strip()
             msg = f"the target cannot copy {file} to {destination}: {said}"

@@ -108,9 +108,9 @@ class RemoteMachine:
         """
         self._ask(protocol.AskKdb(command), protocol.Exited, on_output=on_output)
 
-    def push(self, file: Path, destination: str = "") -> str:
-        """Copy a file to the target; returns its path there."""
-        return self._ask(protocol.Push(str(file.absolute()), destination), protocol.Pushed).path
+    def push(self, file: Path, destination: str = "", on_note: Callable[[str], None] = _nobody) -> str:
+        """Copy a file to the target; returns its path there. ``on_note`` is told how far it is when it takes long."""
+        return self._ask(protocol.Push(str(file.absolute()), destination), protocol.Pushed, on_note=on_note).path
 
     def stop(self, timeout: float = ANSWER_SECONDS) -> None:
         """End the session; returns when it has ended."""

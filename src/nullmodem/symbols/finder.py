@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,7 @@ from nullmodem.symbols.module_file import ModuleFile, read_identity
 from nullmodem.symbols.module_index import ModuleIndex, module_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from os import PathLike
 
     from nullmodem.symbols.plain import PlainFiles
@@ -96,6 +97,14 @@ class ModuleFinder:
             found = self._look(name, loaded, fresh=True)
         self._index.keep()
         return found
+
+    def named(self, name: str) -> Iterator[tuple[Path, ModuleFile]]:
+        """Every readable file of a module of this name, whatever build it is, and where it was found."""
+        for _root, path in self._search().get(name, ()):
+            with contextlib.suppress(SymbolError):
+                file = ModuleFile.open(self._plain.unpacked(path) if self._plain is not None else path)
+                if file.name == name:
+                    yield path, file
 
     def _look(self, name: str, loaded: Identity, *, fresh: bool = False) -> ModuleFile | Mismatch | None:
         if self._names is None:

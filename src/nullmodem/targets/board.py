@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import UsageError
+from nullmodem.targets.carrying import Carrier
 from nullmodem.targets.console_pty import ConsolePty
 from nullmodem.targets.console_server import ConsoleServer
 from nullmodem.targets.target import Target, TargetExit
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nullmodem.targets.break_in import BreakInWays
+    from nullmodem.targets.carrying import Shell
     from nullmodem.targets.console import Console
-    from nullmodem.targets.console_shell import ConsoleShell
     from nullmodem.targets.target import ExecResult
+
+
+def _silent(_line: str) -> None:
+    """For callers that do not want to be told."""
 
 
 class BoardTarget(Target):
@@ -34,12 +39,13 @@ class BoardTarget(Target):
         self,
         ways: BreakInWays,
         console: Console | None,
-        shell: ConsoleShell | None,
+        shell: Shell | None,
         resources: contextlib.ExitStack,
     ) -> None:
         self.console = console
         self.ways = ways
         self._shell = shell
+        self._carrier = Carrier(shell) if shell is not None else None
         self._resources = resources
         self._lock = threading.Lock()
         self._exit: TargetExit | None = None
@@ -80,20 +86,22 @@ class BoardTarget(Target):
         timeout: float | None = None,
         on_output: Callable[[bytes], None] | None = None,
     ) -> ExecResult:
-        """Type a command into the shell on the console; see ConsoleShell.exec. Raises UsageError without a console."""
+        """Run a command in the shell there is; see `Shell`. Raises UsageError when there is none."""
         if self._shell is None:
             raise UsageError(
                 "nullmodem has no console of this target to run commands on",
-                hint="Attach with --console WIRE, or run them there yourself.",
+                hint="Attach with --console WIRE or --break-in ssh:USER@HOST, or run them there yourself.",
             )
         return self._shell.exec(command, timeout=timeout, on_output=on_output)
 
-    def push(self, file: Path, dest: str | None = None) -> str:
-        """Raises UsageError: a console is no way for files."""
-        raise UsageError(
-            f"nullmodem has no way to copy {file} to this target{f' as {dest}' if dest else ''}",
-            hint="Copy it there yourself, with scp or over nfs.",
-        )
+    def push(self, file: Path, dest: str | None = None, *, tell: Callable[[str], None] | None = None) -> str:
+        """Copy a file through the shell there is; see `Carrier.carry`. Raises UsageError when there is none."""
+        if self._carrier is None:
+            raise UsageError(
+                f"nullmodem has no way to copy {file} to this target{f' as {dest}' if dest else ''}",
+                hint="Attach with --console WIRE or --break-in ssh:USER@HOST, or copy it there yourself.",
+            )
+        return self._carrier.carry(file, dest, tell or _silent)
 
     def announce(self, text: str) -> None:
         """Show a line on the console, if there is one, that is not the target's own; see Console.announce."""

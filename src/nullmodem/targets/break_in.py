@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -75,8 +76,8 @@ class ShellOnConsole:
         self._typed = typed
 
     def attempt(self, stopped: Stopped) -> str:
-        self._shell.find()
-        self._shell.type(TRIGGER)
+        with self._shell.alone():
+            self._shell.type(TRIGGER)
         self._typed()
         return "" if stopped(PATIENCE) else "no effect"
 
@@ -145,6 +146,10 @@ class BreakInWays:
 
     def __call__(self) -> None:
         """Stop the target. Raises TargetError that says what was tried, and how to enable one."""
+        with self._console.undisturbed() if self._console is not None else contextlib.nullcontext():
+            self._try_all()
+
+    def _try_all(self) -> None:
         tried = []
         for way in tuple(self._ways):
             since = self._console.position if self._console is not None else 0

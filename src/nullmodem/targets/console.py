@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from nullmodem.errors import TargetError, TargetLost, WireTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 Listener = Callable[[bytes], None]
@@ -53,6 +54,8 @@ class Console:
         self._log_size = 0
         self._log = log.open("wb", buffering=0)
         self._input = threading.Lock()
+        self._in_flight = threading.Lock()
+        self._next = threading.Lock()
         self._output = threading.Lock()
         self._changed = threading.Condition()
         self._history = bytearray()
@@ -133,10 +136,42 @@ class Console:
         Raises TargetError when nothing may be typed now, or the target has left too much unread, TargetLost when it is
         gone.
         """
-        if reason := self._refuses():
+        if reason := self.refusal():
             raise TargetError(reason)
+        self.write_later(data)
+
+    def write_later(self, data: bytes) -> None:
+        """`write`, even if nothing may be typed now: on a line that its debugger has, it waits until the target runs.
+
+        Raises TargetError when the target has left too much unread, TargetLost.
+        """
         with self._input:
             self._send(data)
+
+    @contextlib.contextmanager
+    def undisturbed(self, timeout: float | None = 3.0) -> Iterator[None]:
+        """While nothing of a file that is typed is on its way: the kernel would take it for a command after a BREAK,
+        and a stub that has just stopped it for a bad answer.
+
+        Raises TargetError when that does not end within ``timeout`` seconds.
+        """
+        wait = -1 if timeout is None else timeout
+        # Whoever waits is the next: without that, a file would take the lock again and again before anybody else.
+        with self._next:
+            free = self._in_flight.acquire(timeout=wait)
+        if not free:
+            raise TargetError(
+                "a file is being typed on the console, and the target does not read it",
+                hint="Try again in some seconds.",
+            )
+        try:
+            yield
+        finally:
+            self._in_flight.release()
+
+    def refusal(self) -> str:
+        """Why nothing may be typed now; an empty string: something may."""
+        return self._refuses()
 
     def send_sysrq(self, key: str, send_break: Callable[[], None]) -> None:
         """Send BREAK and ``key`` with nothing between. ``send_break`` must not return before the UART has the BREAK.

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shlex
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import CommandTimeout, TargetError, WireTimeout
 from nullmodem.targets.target import ExecResult
+from nullmodem.targets.typed_file import NEEDS, PATIENCE, TypedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from nullmodem.targets.console import Console
 
@@ -22,11 +25,24 @@ _LINE_LIMIT: Final = 1000  # a terminal's line holds 4096 bytes, busybox's edito
 _KILL_LINE: Final = "\x15"  # Ctrl-U: what was typed before and not sent is not part of this
 
 
-class ConsoleShell:
-    """Types on ``console``. One command at a time; what the kernel prints meanwhile is part of its output."""
+@dataclass(frozen=True, slots=True)
+class _Typed:
+    """A command that was typed: what marks its output, and where on the console that begins."""
 
-    def __init__(self, console: Console) -> None:
+    line: str
+    tag: str
+    since: int
+
+
+class ConsoleShell:
+    """Types on ``console``. One command at a time; what the kernel prints meanwhile is part of its output.
+
+    ``baud`` is the line's rate where it is known.
+    """
+
+    def __init__(self, console: Console, baud: int | None = None) -> None:
         self._console = console
+        self._baud = baud
         self._lock = threading.Lock()
 
     def find(self, timeout: float = FIND_SECONDS) -> None:
@@ -55,26 +71,54 @@ class ConsoleShell:
         on_output: Callable[[bytes], None] | None = None,
     ) -> ExecResult:
         """Run a command in the shell and wait for its end. Raises TargetError, CommandTimeout, TargetLost."""
+        with self.alone(timeout):
+            output, code, line = self._finish(self._begin(command), timeout)
+        if on_output is not None:
+            on_output(output)
+            output = b""
+        return ExecResult(line, code, output)
+
+    def put(self, data: bytes, path: str, tell: Callable[[str], None]) -> ExecResult:
+        """Write a file by typing it; see Shell.put."""
+        typing = TypedFile(data, path, self._baud)
+        self.exec(NEEDS).check()
+        with self.alone(None):
+            typed = self._begin(typing.receiver)
+            whole = typing.type_on(self._console, typed.since, tell)
+            output, code, line = self._finish(typed, None if whole else PATIENCE)
+        return ExecResult(line, code, output)
+
+    @contextlib.contextmanager
+    def alone(self, timeout: float | None = FIND_SECONDS) -> Iterator[None]:
+        """While nobody else types here. Raises TargetError when somebody does for longer than that, or as `find`."""
+        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
+            raise TargetError("the shell on the console is busy with another command")
+        try:
+            self.find()
+            yield
+        finally:
+            self._lock.release()
+
+    def _begin(self, command: str | Sequence[str]) -> _Typed:
         line = command if isinstance(command, str) else shlex.join(command)
         tag = secrets.token_hex(8)
         typed = f"echo {_unlike(tag)}:; sh -c {shlex.quote(line)}; echo {_unlike(tag)}=$?"
         if len(typed) > _LINE_LIMIT or not typed.isprintable():
             raise TargetError(f"a command of {len(line)} characters, or several lines, cannot be typed on a console")
-        with self._lock:
-            self.find()
-            since = self._console.position
-            self.type(typed)
-            try:
-                found = self._console.wait(
-                    rf"{tag}:\n(?s:(.*?)){tag}=(\d+)", _FOREVER if timeout is None else timeout, since=since
-                )
-            except WireTimeout as error:
-                raise CommandTimeout(error.message, code=124, output="") from None
-        output = found[1].encode()
-        if on_output is not None:
-            on_output(output)
-            output = b""
-        return ExecResult(line, int(found[2]), output)
+        since = self._console.position
+        self.type(typed)
+        return _Typed(line, tag, since)
+
+    def _finish(self, typed: _Typed, timeout: float | None) -> tuple[bytes, int, str]:
+        try:
+            found = self._console.wait(
+                rf"{typed.tag}:\n(?s:(.*?)){typed.tag}=(\d+)",
+                _FOREVER if timeout is None else timeout,
+                since=typed.since,
+            )
+        except WireTimeout as error:
+            raise CommandTimeout(error.message, code=124, output="") from None
+        return found[1].encode(), int(found[2]), typed.line
 
 
 def _unlike(tag: str) -> str:

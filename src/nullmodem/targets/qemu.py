@@ -209,7 +209,13 @@ class QemuTarget(Target):
         except TargetLost as error:
             raise self._lost(error.message) from None
 
-    def push(self, file: Path, dest: str | None = None) -> str:
+    def push(
+        self,
+        file: Path,
+        dest: str | None = None,
+        *,
+        tell: Callable[[str], None] | None = None,  # noqa: ARG002  # as Target has it; here it does not take long
+    ) -> str:
         """Copy a file to the target and return its path there.
 
         Without ``dest`` it goes to /host under its own name, which the target need not run for. ``dest`` is a file or

@@ -59,8 +59,9 @@ class Target(Protocol):
     """A machine with a kernel that has kgdb.
 
     Not every machine can run commands for us, or take files: `exec` and `push` then raise UsageError that says how else
-    to do it. ``ends_with_session``: we have started it, and nobody else uses it. Every method may be called from any
-    thread. All of them raise TargetLost once the machine is gone.
+    to do it. ``tell`` of `push` is told how far it is, when that takes long. ``ends_with_session``: we have started it,
+    and nobody else uses it. Every method may be called from any thread. All of them raise TargetLost once the machine
+    is gone.
     """
 
     ends_with_session: bool
@@ -78,7 +79,7 @@ class Target(Protocol):
 
     def on_exit(self, callback: Callable[[TargetExit], None]) -> None: ...
 
-    def push(self, file: Path, dest: str | None = None) -> str: ...
+    def push(self, file: Path, dest: str | None = None, *, tell: Callable[[str], None] | None = None) -> str: ...
 
     def break_in(self) -> None: ...
 

@@ -75,12 +75,14 @@ def test_facts_arrive_as_they_are(served: Served) -> None:
 
 def test_verbs_arrive_with_their_arguments(served: Served, tmp_path: Path) -> None:
     reports: list[Progress] = []
+    notes: list[str] = []
     assert served.remote.build(tmp_path, reports.append).name == "simple"
-    assert served.remote.load("simple", ["a=1", "b=ü"]).stopped is None
+    assert served.remote.load("simple", ["a=1", "b=ü"], notes.append).stopped is None
     assert served.remote.unload("simple", force=True).module == "simple"
-    assert served.remote.reload("simple", reports.append).holder == ""
-    assert served.remote.push(tmp_path / "f", "/tmp") == "/tmp/f"
+    assert served.remote.reload("simple", reports.append, notes.append).holder == ""
+    assert served.remote.push(tmp_path / "f", "/tmp", notes.append) == "/tmp/f"
     assert served.remote.push(tmp_path / "f") == "/host/f"
+    assert notes == ["copying"] * 3
     assert served.remote.execute(["one line"], lambda _data: None) == 0
     assert served.remote.execute(["two", "words"], lambda _data: None) == 0
     assert served.machine.diary == [

@@ -15,6 +15,8 @@ import pytest
 from nullmodem.api.gdbstart import install_over_ssh, program
 from nullmodem.errors import CommandError, CommandTimeout, TargetError, UsageError
 from nullmodem.targets import ssh
+from nullmodem.targets.carrying import Carrier
+from nullmodem.targets.ssh_shell import SshShell
 
 SSHD = "/usr/sbin/sshd"
 
@@ -93,3 +95,32 @@ def test_gdbstart_is_installed_over_ssh_ready_to_be_run(host: str, tmp_path: Pat
     assert install_over_ssh(host, str(directory / "other")) == str(directory / "other")
     with pytest.raises(CommandError, match="/none/gdbstart"):
         install_over_ssh(host, str(tmp_path / "none" / "gdbstart"))
+
+
+def test_a_machine_reached_by_ssh_runs_commands_and_takes_files(host: str, tmp_path: Path) -> None:
+    shell = SshShell(host)
+    result = shell.exec(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (result.code, result.output) == (3, b"out\nerr\n")
+    told: list[bytes] = []
+    assert shell.exec("echo told", on_output=told.append).output == b""
+    assert told == [b"told\n"]
+    with pytest.raises(CommandTimeout, match="has not ended"):
+        shell.exec("sleep 2", timeout=0.3)
+    file = tmp_path / "a file"
+    file.write_bytes(bytes(range(256)) * 4000)
+    destination = tmp_path / "there"
+    destination.mkdir()
+    assert Carrier(shell).carry(file, str(destination), print) == f"{destination}/a file"
+    assert (destination / "a file").read_bytes() == file.read_bytes()
+    with pytest.raises(CommandError, match="/none/x"):
+        Carrier(shell).carry(file, str(tmp_path / "none" / "x"), print)
+    shell.close()
+    with pytest.raises(TargetError, match="has ended"):
+        shell.exec("true")
+
+
+@pytest.mark.parametrize(("name", "reason"), [("stranger", "Permission denied"), ("nowhere", "(closed|Broken pipe)")])
+@pytest.mark.usefixtures("host")
+def test_a_machine_that_ssh_does_not_reach_is_named_with_ssh_s_reason(name: str, reason: str) -> None:
+    with pytest.raises(TargetError, match=f"ssh does not reach {name}: .*{reason}"):
+        SshShell(name).exec("true")

@@ -50,12 +50,15 @@ def push(*, file: Path, destination: str, session: str | None) -> None:
     Without a DESTINATION it goes to /host, the directory that both machines share, also while the target is stopped.
     DESTINATION is a file or an existing directory of the target, relative to /root.
 
+    A target that was attached is given files over ssh, if one of its ways to break in is ssh:HOST, else by typing them
+    into the shell on its console; without a DESTINATION into a directory made for that.
+
     \b
     nullmodem push exercise
     nullmodem exec -- "$(nullmodem push exercise)"
     nullmodem push data.bin /tmp
     """
-    click.echo(remote(session).push(file.expanduser(), destination))
+    click.echo(remote(session).push(file.expanduser(), destination, say))
 
 
 @click.command(short_help="The target's console.")

@@ -48,8 +48,9 @@ def _complete_name_or_path(ctx: click.Context, param: click.Parameter, incomplet
 def load(*, name: str, parameters: tuple[str, ...], session: str | None, as_json: bool) -> None:
     """Load a module on the target, after what it depends on.
 
-    NAME is a module that this session has built, or one that was built with the target's kernel. A PATH (anything with
-    a '/', a .c or a .ko) is built first, like that of `nullmodem run`.
+    NAME is a module that this session has built, or one that was built with the target's kernel; of an attached target
+    one in the directories of its modules. A PATH (anything with a '/', a .c or a .ko) is built first, like that of
+    `nullmodem run`.
 
     It returns when the module is loaded, or when a debugger's breakpoint in it stops the target: then loading goes on
     when the target does.
