@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from nullmodem.testing.fakemachine import Execution, Machine
 
 PATIENCE = Patience(answer=2.0)
-KERNEL_SPACE = 1 << 63
 SAFE: dict[type, Callable[[Request], bool]] = {
     requests.HaltReason: lambda _: True,
     requests.ReadRegisters: lambda _: True,
@@ -45,8 +44,8 @@ SAFE: dict[type, Callable[[Request], bool]] = {
     requests.ThreadInfoNext: lambda _: True,
     requests.ThreadExtraInfo: lambda _: True,
     requests.CurrentThread: lambda _: True,
-    requests.Continue: lambda r: r.address is None or r.address >= KERNEL_SPACE,
-    requests.Step: lambda r: r.address is None or r.address >= KERNEL_SPACE,
+    requests.Continue: lambda r: r.address is None,
+    requests.Step: lambda r: r.address is None,
     requests.Detach: lambda r: r.pid is None,
 }
 """Every request that may reach a kernel, and what must hold of it: the safe grammar."""

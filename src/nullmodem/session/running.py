@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Protocol
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.model import StopReason
-from nullmodem.session.stepping import Assign, ContinuePlan, Done, Plan, RangePlan, Run, SingleStep, StepPlan
+from nullmodem.session.stepping import (
+    Assign,
+    ContinuePlan,
+    Done,
+    Plan,
+    RangePlan,
+    Run,
+    SingleStep,
+    StepPlan,
+)
 from nullmodem.session.steps import Steps
 from nullmodem.session.stopped import RegistersAtNeed
 
@@ -206,12 +215,12 @@ class Runner:
             keeping=self._journey.passing or bool(move.through),
             dropping=move.through,
         )
-        moved_to = self._leave()
-        if not move.deliver:
-            self._stub.resume(moved_to)
-            return
-        self._journey.outstanding = Run()
-        self._stub.deliver_fault(pc)
+        self._leave()
+        if move.deliver:
+            self._journey.outstanding = Run()
+            self._stub.deliver_fault(pc)
+        else:
+            self._stub.resume()
 
     def _step(self) -> None:
         self._steps.begin()
@@ -222,15 +231,14 @@ class Runner:
         extra = self._temporary(move) if isinstance(move, Run) else ()
         keeping = isinstance(self._journey.plan, RangePlan)
         self._table.synchronise(extra=extra, without=self._steps.places, watching=False, keeping=keeping)
-        self._stub.step(self._leave())
+        self._leave()
+        self._stub.step()
 
-    def _leave(self) -> int | None:
-        """Write what has changed; returns the pc if that is to be another, which the request to run takes along."""
-        moved_to = self._target.flush(but=self._stub.arch.pc)
+    def _leave(self) -> None:
+        self._target.flush()
         self._owner.on_leaving()
         self._target.end()
         self._passed = None
-        return moved_to
 
     def _pass_by_registers(self, pc: int) -> bool:
         instructions, registers = self._stub.arch.instructions, RegistersAtNeed(self._target)

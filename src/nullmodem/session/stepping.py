@@ -31,9 +31,9 @@ by somebody else: an interrupt handler runs on a stack of its own under the same
 
 MAX_STOPS = 6
 """Temporary breakpoints of one run."""
-STEP_COST, RUN_COST, STOP_COST = 74, 129, 86
-"""Characters on the wire, with ten more for each round trip: of a step; of a run that ends on a breakpoint (the pc has
-to be named then, to go on); and for putting a breakpoint in and taking it out."""
+STEP_COST, RUN_COST, STOP_COST = 74, 155, 86
+"""Characters on the wire, with ten more for each round trip: of a step; of a run that ends on a breakpoint (the pc is
+set back besides); and for putting a breakpoint in and taking it out."""
 MAX_ASSIGNED = 8
 """Jumps taken in a row by writing the pc before one is left to the processor."""
 

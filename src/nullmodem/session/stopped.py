@@ -244,24 +244,16 @@ class StoppedTarget:
             self._threads[thread] = self._stub.read_registers(thread)
         return self._threads[thread]
 
-    def flush(self, *, but: str = "") -> int | None:
-        """Write changed registers to the target, which is about to run. What can fail before that, fails here.
-
-        ``but``: one that is left out, as what sets the target running names it. Returns its value if it has changed.
-        """
+    def flush(self) -> None:
+        """Write changed registers to the target, which is about to run. What can fail before that, fails here."""
         self._stub.select_current()
-        left = None
         for name, value in list(self._changed.items()):
-            if name == but:
-                left = value if self._before(name) != value else None
-                continue
             if self._before(name) != value:
                 self._stub.write_register(self._stub.arch.register(name), value)
             self._known[name] = value
             if self._reported is not None:
                 self._reported = self._reported.replace({name: value})
             del self._changed[name]
-        return left
 
     def _before(self, name: str) -> int | None:
         """What the stub has in a register, if that was read."""

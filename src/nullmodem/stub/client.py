@@ -134,16 +134,13 @@ class KgdbStub:
         """Have the stub drop every breakpoint it has; that it does so is a side effect of ``?``."""
         self.halt_reason()
 
-    def resume(self, pc: int | None = None) -> None:
-        """Let every processor run from where it is, or the current one from ``pc``. `take_stop` has the next stop."""
-        self._run(requests.Continue(pc).encode())
+    def resume(self) -> None:
+        """Let every processor run from where it is. The next stop comes by `take_stop`."""
+        self._run(requests.Continue().encode())
 
-    def step(self, pc: int | None = None) -> None:
-        """One instruction on the current processor, the one at ``pc`` if that is given.
-
-        The others run meanwhile and one of them may stop first.
-        """
-        self._run(requests.Step(pc).encode())
+    def step(self) -> None:
+        """One instruction on the current processor; the others run meanwhile and one of them may stop first."""
+        self._run(requests.Step().encode())
 
     def deliver_fault(self, pc: int) -> None:
         """Hand the exception that stopped the kernel at ``pc`` back to it: it goes on as if no debugger were there.

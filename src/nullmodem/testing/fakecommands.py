@@ -30,7 +30,6 @@ THREADS_PER_PACKET = 17  # KGDB_MAX_THREAD_QUERY
 _LOOSE_NUMBER = re.compile(rb"(-?)([0-9a-fA-F]*)")
 _HEX_DATA = re.compile(rb"(?:[0-9a-fA-F]{2})*")
 _COMM_BYTES = 16
-_KERNEL_SPACE = 1 << 63
 
 
 class StubDied(Exception):
@@ -98,12 +97,9 @@ class Commands:
         return _pack_id(self._current.pid or -self._stop.cpu - 2)
 
     def take_resume_address(self, packet: bytes) -> None:
-        """Take the address of a ``c`` or ``s``; the signal of a ``C``, which has become a ``c``, is taken for one.
-
-        The kernel jumps wherever it is told to; what is no address of its own it does not survive.
-        """
+        """Take the address of a ``c`` or ``s``; the signal of a ``C``, which has become a ``c``, is taken for one."""
         address, _ = _number(packet[1:])
-        if len(packet) > 1 and (address is None or address < _KERNEL_SPACE):
+        if len(packet) > 1:
             self._violation(f"{packet.decode('latin-1')} resumes at {address or 0:#x}")
         if address is not None:
             self._machine.cpus[self._stop.cpu].registers["rip"] = address

@@ -63,9 +63,6 @@ def test_it_runs_to_a_breakpoint_and_past_it_again() -> None:
         assert track.go(ContinuePlan()) == (StopReason.BREAKPOINT, at[1])
         assert track.target.own["rax"] == 4
         assert cpus.processors[0].executed == [at[0], at[1], at[2], at[3], at[0]]
-        # The breakpoint leaves the pc behind itself. What runs on says where from, which saves a round trip.
-        assert b"s%x" % at[1] in track.fake.requests
-        assert not [packet for packet in track.fake.requests if packet.startswith(b"P")]
 
 
 def test_a_hardware_breakpoint_is_hit_and_passed() -> None:
@@ -108,7 +105,7 @@ def test_straight_code_is_run_through_on_one_temporary_breakpoint() -> None:
     cpu = machine(*code)
     with track_on(cpu, MiniCpus(cpu)) as track:
         assert track.go(over(track, TEXT, at[6])) == (StopReason.STEP, at[6])
-        assert [packet[:1] for packet in track.fake.requests if packet[:1] in (b"c", b"s")] == [b"c", b"s"]
+        assert [packet for packet in track.fake.requests if packet in (b"c", b"s")] == [b"c", b"s"]
     assert cpu.software == frozenset()
 
 

@@ -85,15 +85,6 @@ def test_registers_are_read_and_written() -> None:
         assert machine.cpus[0].registers["eflags"] == 2
 
 
-def test_what_sets_the_target_running_may_say_where_from() -> None:
-    with stub_on(a_machine()) as (stub, fake, _line):
-        stub.step(TEXT)
-        assert fake.requests[-1] == b"s%x" % TEXT
-    with stub_on(a_machine()) as (stub, fake, _line):
-        stub.resume(TEXT)
-        assert fake.requests[-1] == b"c%x" % TEXT
-
-
 def test_only_threads_the_stub_has_listed_are_asked_for() -> None:
     """``Hg-9`` of a processor that is not there oopses the kernel."""
     with stub_on(a_machine()) as (stub, fake, _line):
