@@ -205,8 +205,8 @@ def test_what_takes_long_is_said_when_the_target_does_nothing_else(served: Serve
     machine.well = well
     machine.act = lambda _verb, _out: 0 if machine.asked.wait(SECONDS) else 1  # ends once it has been looked after
     assert served.remote.load("simple", (), said.append).module == "simple"
-    assert said[0].startswith("the change of simple has not ended after 0 s")
-    assert ("`nullmodem interrupt` stops it and says where" in said[0]) == (not well)
+    assert said[-1].startswith("the change of simple has not ended after 0 s")
+    assert ("`nullmodem interrupt` stops it and says where" in said[-1]) == (not well)
     machine.asked.clear()
     said.clear()
     assert served.remote.execute(["x"], lambda _data: None, said.append) == 0
