@@ -42,3 +42,19 @@ def differences(before: bytes, after: bytes) -> dict[int, int]:
     if before == after:
         return {}
     return {at: new for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new}
+
+
+def unexplained(before: bytes, after: bytes) -> dict[int, int]:
+    """The `differences` that are not the kernel's own doing: it turns jumps into nops of their size and back while it
+    runs, where its static keys are (arch/x86/kernel/jump_label.c)."""
+    found = differences(before, after)
+    return {at: new for at, new in found.items() if not any(_is_key(after, at - back, back) for back in range(5))}
+
+
+def _is_key(code: bytes, start: int, offset: int) -> bool:
+    """Whether a static key's jump or nop stands at ``start`` and reaches ``offset`` bytes on."""
+    if start < 0:
+        return False
+    short = code[start] == 0xEB or code[start : start + 2] == b"\x66\x90"
+    long = code[start] == 0xE9 or code[start : start + 5] == b"\x0f\x1f\x44\x00\x00"
+    return (short and offset < 2) or (long and offset < 5)

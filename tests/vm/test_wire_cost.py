@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SCENARIOS = read_scenarios()
+BREAK_INS = ("interrupt, five set",)
 MISSED: dict[str, dict[str, str]] = {
     "bytes": {},
     "trips": {"stepi, 300 more tasks": "0.21: the breakpoint that `next` ended on is taken out, and the pc set back"},
@@ -165,11 +166,19 @@ def test_symbols_of_all_modules_take_few_round_trips_for_each(costs: Costs) -> N
 
 
 @pytest.mark.parametrize(
-    ("operation", "most"), bars("guard", {each.name: 1.05 for each in SCENARIOS.operations if not each.lone})
+    ("operation", "most"),
+    bars("guard", {each.name: 1.05 for each in SCENARIOS.operations if not each.lone and each.name not in BREAK_INS}),
 )
 def test_no_operation_takes_more_bytes_than_a_plain_gdb(costs: Costs, operation: str, most: float) -> None:
     """Five in a hundred are allowed for what is read ahead."""
     assert costs.byte_ratio(operation) <= most
+
+
+@pytest.mark.parametrize("operation", BREAK_INS)
+def test_a_break_in_costs_no_more_than_following_the_stack_it_lands_on(costs: Costs, operation: str) -> None:
+    """Where it lands is chance. On an idle processor it costs what it costs a plain gdb; on top of another interrupt, the
+    stack is followed to what that interrupted, which a plain gdb cannot show."""
+    assert costs.nullmodem[operation].bytes <= 4096
 
 
 @pytest.mark.parametrize("again", ["bt again", "print struct again"])
