@@ -176,8 +176,8 @@ def test_no_operation_takes_more_bytes_than_a_plain_gdb(costs: Costs, operation:
 
 @pytest.mark.parametrize("operation", BREAK_INS)
 def test_a_break_in_costs_no_more_than_following_the_stack_it_lands_on(costs: Costs, operation: str) -> None:
-    """Where it lands is chance. On an idle processor it costs what it costs a plain gdb; on top of another interrupt, the
-    stack is followed to what that interrupted, which a plain gdb cannot show."""
+    """Where it lands is chance. On an idle processor it costs what it costs a plain gdb; on top of an interrupt, the
+    stack is followed to what that one interrupted, which a plain gdb cannot show."""
     assert costs.nullmodem[operation].bytes <= 4096
 
 
