@@ -159,6 +159,10 @@ class BootError(TargetError):
         self.output = output
 
 
+class TargetStands(TargetError):
+    """It is stopped, and whatever is typed now would reach its debugger."""
+
+
 class TargetLost(TargetError):
     """The machine was there and is gone: it powered off, reset, or its emulator ended."""
 

@@ -133,6 +133,7 @@ class Cli:
             codec_errors="replace",
             timeout=SECONDS,
             dimensions=(50, 200),
+            use_poll=True,
         )
         child.delaybeforesend = None
         self._terminals.append(child)

@@ -62,6 +62,7 @@ def test_a_session_that_is_killed_is_missed_at_once_and_cleaned_up_by_the_next(c
     waiting = cli.start("exec", "echo begun; exec sleep 1000")
     assert waiting.stdout is not None
     waiting.stdout.readline()
+    assert work.exists()
     served.end(signal.SIGKILL)
     _out, complaint = waiting.communicate(timeout=20)
     assert waiting.returncode == 1
@@ -69,7 +70,6 @@ def test_a_session_that_is_killed_is_missed_at_once_and_cleaned_up_by_the_next(c
     assert ended(machine)
     assert cli.facts("list") == []
     assert "no session is running" in cli.bad("status", code=2)
-    assert work.exists()
     cli.serve(str(simple))
     assert [entry["name"] for entry in cli.facts("list")] == ["simple"]
     assert not work.exists()

@@ -7,7 +7,6 @@ import contextlib
 import os
 import posixpath
 import queue
-import select
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ import pytest
 from nullmodem.errors import CommandError, CommandTimeout, TargetError, TargetLost, UsageError
 from nullmodem.kbuild import ensure_kernel
 from nullmodem.targets import Accel, QemuSpec, QemuTarget, TargetExit
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -324,7 +324,7 @@ def test_closing_ends_everything_and_tells_those_who_wait(launch: Callable[..., 
         machine.close()
         with pytest.raises(TargetLost, match="shut down from here"):
             call.result(30)
-    assert select.select([watch], [], [], 10)[0]
+    assert wait_readable([watch], 10)
     os.close(watch)
     machine.close()
     assert "Run /init" in machine.console_text()
@@ -339,7 +339,7 @@ def test_qemu_dies_with_a_session_that_is_killed(spec: QemuSpec, tmp_path: Path)
         assert session.stdout is not None
         watch = os.pidfd_open(int(session.stdout.readline()))
         session.kill()
-        assert select.select([watch], [], [], 10)[0]
+        assert wait_readable([watch], 10)
         os.close(watch)
 
 

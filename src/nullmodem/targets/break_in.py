@@ -10,7 +10,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from nullmodem.errors import NullmodemError, TargetError
+from nullmodem.errors import NullmodemError, TargetError, TargetStands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,8 +76,14 @@ class ShellOnConsole:
         self._typed = typed
 
     def attempt(self, stopped: Stopped) -> str:
-        with self._shell.alone():
-            self._shell.type(TRIGGER)
+        try:
+            with self._shell.alone():
+                self._shell.type(TRIGGER)
+        except TargetError as error:
+            # It has stopped for another reason, which the session finds out now: that serves as well.
+            if stopped(PATIENCE if isinstance(error, TargetStands) else 0.0):
+                return ""
+            raise
         self._typed()
         return "" if stopped(PATIENCE) else "no effect"
 

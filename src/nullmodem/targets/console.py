@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import TargetError, TargetLost, WireTimeout
+from nullmodem.errors import TargetError, TargetLost, TargetStands, WireTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,11 +133,11 @@ class Console:
     def write(self, data: bytes) -> None:
         """Type ``data``. Does not wait for the target to read it.
 
-        Raises TargetError when nothing may be typed now, or the target has left too much unread, TargetLost when it is
-        gone.
+        Raises TargetStands when nothing may be typed now, TargetError when the target has left too much unread,
+        TargetLost when it is gone.
         """
         if reason := self.refusal():
-            raise TargetError(reason)
+            raise TargetStands(reason)
         self.write_later(data)
 
     def write_later(self, data: bytes) -> None:

@@ -30,7 +30,7 @@ class Gdb:
         options = [word for setting in settings for word in ("-iex", setting)]
         self._process = pexpect.spawn(
             path, ["-nx", "-q", *options, *arguments], encoding="utf-8", codec_errors="replace", echo=False,
-            timeout=patience, dimensions=(50, 240),
+            timeout=patience, dimensions=(50, 240), use_poll=True,
         )  # fmt: skip
         # By default pexpect waits 50 ms before each line, for programs that are about to turn the echo off.
         self._process.delaybeforesend = None

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import stat
 import struct
@@ -31,6 +30,7 @@ from nullmodem.errors import (
     WireTimeout,
 )
 from nullmodem.session.model import Said
+from nullmodem.waiting import wait_readable
 from support.pretend import STOP, TEXT
 from support.served import RECORD, SECONDS, Served, in_thread
 
@@ -172,7 +172,7 @@ def test_what_fails_when_nobody_waits_any_more_is_said_to_who_listens(served: Se
     assert served.remote.load("simple").stopped is not None
     released.set()
     while (event := heard.get()) != Said("insmod failed"):
-        assert event is not None or select.select([heard], [], [], SECONDS)[0]
+        assert event is not None or wait_readable([heard], SECONDS)
     heard.close()
 
 

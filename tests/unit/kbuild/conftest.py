@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
-import select
 from typing import TYPE_CHECKING
 
 import pytest
+
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +97,7 @@ def ends() -> Callable[[int], bool]:
         except ProcessLookupError:
             return True
         try:
-            return bool(select.select([fd], [], [], 20)[0])
+            return bool(wait_readable([fd], 20))
         finally:
             os.close(fd)
 

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import gc
-import select
 import threading
 from pathlib import Path
 
 from nullmodem.session.events import EventBus, Subscription
 from nullmodem.session.model import Resumed, Said
+from nullmodem.waiting import wait_readable
 
 
 def readable(subscription: Subscription) -> bool:
-    return bool(select.select([subscription.fileno()], [], [], 0)[0])
+    return bool(wait_readable([subscription.fileno()], 0))
 
 
 def everything(subscription: Subscription) -> list[object]:
@@ -114,7 +114,7 @@ def test_listeners_come_and_go_while_events_are_published() -> None:
     publisher.start()
     for _ in range(200):
         subscription = bus.subscribe()
-        select.select([subscription.fileno()], [], [], 5)
+        wait_readable([subscription.fileno()], 5)
         assert subscription.get() == Said("x")
         subscription.close()
     done.set()

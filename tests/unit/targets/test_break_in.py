@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.errors import TargetError, UsageError
-from nullmodem.targets.break_in import SSH_PATIENCE, BreakInWays, OverSsh, SysrqKey
+from nullmodem.errors import TargetError, TargetStands, UsageError
+from nullmodem.targets.break_in import SSH_PATIENCE, BreakInWays, OverSsh, ShellOnConsole, SysrqKey
 from nullmodem.targets.console import Console
+from nullmodem.targets.console_shell import ConsoleShell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +99,19 @@ def test_the_kernels_own_reason_is_given(desk: Desk, printed: bytes, meaning: st
     ways = BreakInWays([Attempt("the key", "no effect", [], (desk, printed))], desk.console)
     with pytest.raises(TargetError, match=meaning):
         ways()
+
+
+def test_a_target_that_stands_when_something_is_to_be_typed_may_have_stopped_already(tmp_path: Path) -> None:
+    here, there = socket.socketpair()
+    console = Console(here, tmp_path / "console.log", refuses=lambda: "its debugger has the line")
+    way = ShellOnConsole(ConsoleShell(console), lambda: None)
+    try:
+        assert way.attempt(lambda seconds: seconds > 0) == ""
+        with pytest.raises(TargetStands, match="its debugger has the line"):
+            way.attempt(lambda _seconds: False)
+    finally:
+        console.close()
+        there.close()
 
 
 def test_a_host_that_ssh_cannot_reach_is_said_with_ssh_words() -> None:

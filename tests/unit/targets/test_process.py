@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import queue
-import select
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 
 from nullmodem.errors import TargetError
 from nullmodem.targets.process import Child
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def test_killing_it_kills_its_whole_session(tmp_path: Path) -> None:
     child.kill()
     assert codes.get(timeout=10) == -signal.SIGKILL
     # End of file: nobody holds the pipe's other end any more.
-    assert select.select([reader], [], [], 10)[0]
+    assert wait_readable([reader], 10)
     assert os.read(reader, 1) == b""
     os.close(reader)
     child.kill()
@@ -91,9 +91,9 @@ def test_it_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
         pid = int(parent.stdout.readline())
         # It outlives the thread that asked for it.
         watch = os.pidfd_open(pid)
-        assert not select.select([watch], [], [], 0.2)[0]
+        assert not wait_readable([watch], 0.2)
         parent.kill()
-        assert select.select([watch], [], [], 10)[0]
+        assert wait_readable([watch], 10)
         os.close(watch)
 
 

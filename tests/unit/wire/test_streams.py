@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nullmodem.errors import UsageError, WireClosed
+from nullmodem.waiting import wait_readable
 from nullmodem.wire.streams import ByteStream, SocketStream
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ def test_a_socket_is_a_byte_stream(line: tuple[SocketStream, SocketStream]) -> N
 
 def test_bytes_arrive_and_the_descriptor_tells(line: tuple[SocketStream, SocketStream]) -> None:
     left, right = line
-    assert select.select([right], [], [], 0)[0] == []
+    assert wait_readable([right], 0) == []
     left.write(b"$g#67")
-    assert select.select([right], [], [])[0] == [right]
+    assert wait_readable([right]) == [right]
     assert right.read(2) == b"$g"
     assert right.read() == b"#67"
 

@@ -186,6 +186,7 @@ def on_terminal(script: str, until: str = "-") -> pexpect.spawn[str]:
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         encoding="utf-8",
         timeout=30,
+        use_poll=True,
     )
     child.delaybeforesend = None
     return child
