@@ -23,6 +23,7 @@
     │   └── NoSessionError    no such session, or several and none named
     ├── TargetError           the machine being debugged
     │   ├── BootError         it did not come up (``.command``, ``.output``)
+    │   ├── TargetStands      it is stopped, and its debugger has the line
     │   ├── TargetLost        it was there and is gone
     │   └── CommandError      a command on it failed (``.code``, ``.output``)
     │       └── CommandTimeout    it still runs, and nobody waits for it any more
