@@ -1,4 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Source-level debugging of Linux loadable kernel modules over kgdb."""
+"""Source-level debugging of Linux loadable kernel modules over kgdb.
 
-__version__ = "0.1.0"
+::
+
+    import nullmodem
+
+    with nullmodem.boot(module="drivers/simple") as target:
+        stop = target.break_at("simple_read").wait(after=lambda: target.start("head -c5 /dev/simple"))
+        assert stop.frame["len"] == 5
+
+What is named here is imported when it is used: `import nullmodem` itself reads no debug information library, no
+terminal library, nothing but this file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+from nullmodem.version import __version__
+
+if TYPE_CHECKING:
+    from nullmodem.api.commands import RunningCommand
+    from nullmodem.errors import NullmodemError
+    from nullmodem.frontends.python.breakpoint import Breakpoint
+    from nullmodem.frontends.python.frame import Frame
+    from nullmodem.frontends.python.starting import attach, boot
+    from nullmodem.frontends.python.stop import Stop
+    from nullmodem.frontends.python.target import Target
+    from nullmodem.session.model import StopReason
+
+_HOMES: Final = {
+    "Breakpoint": "nullmodem.frontends.python.breakpoint",
+    "Frame": "nullmodem.frontends.python.frame",
+    "NullmodemError": "nullmodem.errors",
+    "RunningCommand": "nullmodem.api.commands",
+    "Stop": "nullmodem.frontends.python.stop",
+    "StopReason": "nullmodem.session.model",
+    "Target": "nullmodem.frontends.python.target",
+    "attach": "nullmodem.frontends.python.starting",
+    "boot": "nullmodem.frontends.python.starting",
+}
+
+__all__ = [
+    "Breakpoint",
+    "Frame",
+    "NullmodemError",
+    "RunningCommand",
+    "Stop",
+    "StopReason",
+    "Target",
+    "__version__",
+    "attach",
+    "boot",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        msg = f"module 'nullmodem' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,6 +5,8 @@
 
     NullmodemError
     ├── UsageError            the request itself is wrong; exit code 2
+    │   ├── UnknownPlace      no such function, or a line without code (``.nearest``)
+    │   └── UnknownVariable   the frame has no variable of that name; a KeyError too (``.nearest``)
     ├── WireError             the line under us
     │   ├── WireClosed        the other end is gone
     │   └── WireTimeout       nobody answered in time
@@ -18,6 +20,9 @@
     ├── KernelDataError       what the stopped kernel says of itself makes no sense
     ├── SessionError          the session cannot do this
     │   ├── StateError        not in this state (``.state``)
+    │   │   └── StopOver      what belongs to a stop was used after it
+    │   ├── UnexpectedStop    the target stopped for something else than was waited for (``.stop``)
+    │   ├── WaitTimeout       what was waited for did not come in time; the target runs
     │   ├── LeaseError        somebody else may run the target now (``.holder``)
     │   ├── BreakpointRefused no breakpoint may stand there (``.address``)
     │   └── NoSessionError    no such session, or several and none named
@@ -54,6 +59,25 @@ class UsageError(NullmodemError):
     """The request itself is wrong, whatever the target's state: a bad path, an unknown name, an option's value."""
 
     exit_code = 2
+
+
+class UnknownPlace(UsageError):
+    """No function has that name, or no code belongs to that line. ``nearest`` are places that there are."""
+
+    def __init__(self, message: str, *, nearest: tuple[str, ...] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.nearest = nearest
+
+
+class UnknownVariable(UsageError, KeyError):
+    """Neither the frame nor the kernel has a variable of that name. ``nearest`` are those of the frame that are near.
+
+    Python's KeyError too, for whoever takes the frame for the mapping it is.
+    """
+
+    def __init__(self, message: str, *, nearest: tuple[str, ...] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.nearest = nearest
 
 
 class WireError(NullmodemError):
@@ -123,6 +147,22 @@ class StateError(SessionError):
     def __init__(self, message: str, *, state: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.state = state
+
+
+class StopOver(StateError):
+    """What belongs to one stop was used after it: its frames, its memory, its control."""
+
+
+class UnexpectedStop(SessionError):
+    """The target stopped, and for something else than was waited for. ``stop`` is the stop it stands at."""
+
+    def __init__(self, message: str, *, stop: object, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.stop = stop
+
+
+class WaitTimeout(SessionError):
+    """What was waited for did not come within the time given. The target runs."""
 
 
 class LeaseError(SessionError):

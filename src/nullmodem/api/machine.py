@@ -126,6 +126,11 @@ class Machine:
         return tuple(sorted(self._known))
 
     @property
+    def known_files(self) -> tuple[Path, ...]:
+        """The .ko files of these modules, and of those built with them."""
+        return tuple(path for known in self._known.values() for path in known.built.modules)
+
+    @property
     def kernel(self) -> Kernel:
         """What modules are built against. Raises UsageError when no build tree of the target's kernel is known."""
         if self._kernel is None:

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nullmodem import __version__
 from nullmodem.bench.play import play
 from nullmodem.bench.report import Report, compare
 from nullmodem.bench.sides import Plain, Session, World
 from nullmodem.frontends.gdb.launch import find_gdb
 from nullmodem.kbuild import build_module
 from nullmodem.kbuild.progress import silent
+from nullmodem.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

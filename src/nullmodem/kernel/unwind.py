@@ -60,7 +60,7 @@ def backtrace(program: KernelProgram, registers: Mapping[str, int], limit: int =
 
     Raises KernelDataError when the stack cannot be followed at all.
     """
-    trace = _trace(program, registers)
+    trace = stack_trace(program, registers)
     return tuple(_frame(trace[index]) for index in range(min(len(trace), limit)))
 
 
@@ -78,7 +78,7 @@ def interrupted_frames(program: KernelProgram, registers: Mapping[str, int]) -> 
     """
     if not is_break_in(program, registers):
         return ()
-    frames = iter(_trace(program, registers))
+    frames = iter(stack_trace(program, registers))
     for frame in frames:  # past kgdb's breakpoint itself
         if not frame.interrupted:
             break
@@ -101,7 +101,7 @@ def break_in_caller(program: KernelProgram, registers: Mapping[str, int]) -> int
     """
     if not is_break_in(program, registers):
         return None
-    trace = _trace(program, registers)
+    trace = stack_trace(program, registers)
     return next((int(frame.pc) for frame in trace if not frame.interrupted), None)
 
 
@@ -120,7 +120,8 @@ def is_break_in(program: KernelProgram, registers: Mapping[str, int]) -> bool:
     return symbol is not None and symbol.name == BREAK_IN
 
 
-def _trace(program: KernelProgram, registers: Mapping[str, int]) -> drgn.StackTrace:
+def stack_trace(program: KernelProgram, registers: Mapping[str, int]) -> drgn.StackTrace:
+    """drgn's own trace of the code that ``registers`` stand in. Raises KernelDataError when it cannot be followed."""
     try:
         return program.drgn.stack_trace(program.registers_object(registers))
     except (LookupError, ValueError, drgn.FaultError, drgn.BadDataError) as error:

@@ -32,7 +32,7 @@ class SourceLines:
 
     def line_at(self, module: Module, address: int) -> SourceLine | None:
         """The line of the code at ``address``, or None where the module's file does not tell."""
-        table, section = self._table_of(module), _section_of(module, address)
+        table, section = self.table_of(module), _section_of(module, address)
         if table is None or section is None:
             return None
         return table.line_at(Place(section.section.index, address - section.address))
@@ -56,7 +56,7 @@ class SourceLines:
         call: the range never grows to hold the beginning of a function, nor code of another one. ``length_at`` tells
         how long the instruction at an address is.
         """
-        table, section = self._table_of(module), _section_of(module, pc)
+        table, section = self.table_of(module), _section_of(module, pc)
         stepping = request.kind is ResumeKind.RANGE and request.start <= pc < request.end
         if not stepping or table is None or section is None or module.file is None:
             return request
@@ -73,7 +73,8 @@ class SourceLines:
         last = table.run_on(place, rows[-1], code, lambda at: length_at(base + at))
         return replace(request, start=min(request.start, base + rows[0]), end=max(request.end, base + last))
 
-    def _table_of(self, module: Module) -> LineTable | None:
+    def table_of(self, module: Module) -> LineTable | None:
+        """All lines of a module, or None where its file does not tell."""
         if module.instance is None or module.file is None:
             return None
         build = module.file.stamp

@@ -149,6 +149,12 @@ class LineTable:
                 inside = matches
         return tuple(sorted(found))
 
+    def lines_of(self, file: str) -> tuple[int, ...]:
+        """The lines of a file, named as for `places`, that have code."""
+        wanted = "/" + file.lstrip("/")
+        rows = (row for row in self._rows if not row.end and row.statement)
+        return tuple(sorted({row.line for row in rows if ("/" + row.file).endswith(wanted)}))
+
     def line_of(self, function: ModuleSymbol) -> SourceLine | None:
         """Where a function's source begins, or None without debug info for it."""
         return self.line_at(Place(function.section_index, function.offset))

@@ -13,8 +13,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nullmodem import __version__
 from nullmodem.errors import UsageError
+from nullmodem.version import __version__
 from nullmodem.wire.recording import Direction, Entry, Header
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nullmodem.api.attach_plan import AttachPlan
 from nullmodem.api.config import configured_targets
 from nullmodem.errors import NullmodemError, UsageError
-from nullmodem.frontends.cli.attaching import AttachPlan, attaching
+from nullmodem.frontends.cli.attaching import attaching
 from nullmodem.frontends.cli.common import errors_console, say
 from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments, tell_of_death
 from nullmodem.frontends.cli.hosting import serve

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nullmodem import __version__
 from nullmodem.api.boot import BootOptions, boot, check_host
 from nullmodem.api.control import ControlServer, Service
 from nullmodem.api.control_protocol import VERSION
@@ -30,6 +29,7 @@ from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.server import GdbServer, listen_tcp, listen_unix
 from nullmodem.kbuild import build_module, ensure_kernel
 from nullmodem.session.model import Policy
+from nullmodem.version import __version__
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import click
 
-from nullmodem import __version__
 from nullmodem.frontends.cli.attach import attach
 from nullmodem.frontends.cli.by_hand import gdbinit, gdbstart
 from nullmodem.frontends.cli.common import Program
@@ -20,6 +19,7 @@ from nullmodem.frontends.cli.modules import load, reload, unload
 from nullmodem.frontends.cli.recordings import replay
 from nullmodem.frontends.cli.recover import recover
 from nullmodem.frontends.cli.run import run
+from nullmodem.version import __version__
 
 
 @click.group(

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program as a client of the session: it has the target run, and is told of stops.
+
+A thread of its own follows the session's events, because a module can be loaded at any time: its pending breakpoints
+are armed then, before its init runs, whatever the program does. Everybody else waits on one condition.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nullmodem.api.taking import BREAK_IN_PATIENCE
+from nullmodem.errors import NullmodemError, StateError, TargetLost, WaitTimeout
+from nullmodem.session.model import Answer, Lost, ModulesChanged, Resume, State, Stopped, StopReason
+from nullmodem.waiting import wait_readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nullmodem.api.live import LiveSession
+    from nullmodem.frontends.python.breakpoint import Breakpoint
+    from nullmodem.session.model import Event, Stop
+
+STILL_SECONDS: Final = 30.0
+"""For a target that runs to be stopped for a moment."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a stop is to the program: whether it is ``shown``, and the program's breakpoints it is at that hold."""
+
+    shown: bool
+    hits: tuple[Breakpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A stop the program is told of. ``number`` rises with each; ``error`` is what a condition raised."""
+
+    number: int
+    stop: Stop
+    verdict: Verdict
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class _Errand:
+    """Something to do as soon as the target stands still."""
+
+    do: Callable[[], None]
+    done: bool = False
+    error: BaseException | None = None
+
+
+class Controller:
+    """One client of a session, and the thread that listens for it.
+
+    Args:
+        judge: what a stop is to the program; it may look at the target. Raises what a condition raises.
+        plant: arm what is pending, because modules have changed.
+    """
+
+    def __init__(self, live: LiveSession, judge: Callable[[Stop], Verdict], plant: Callable[[], None]) -> None:
+        self.live = live
+        self.client = live.attach("python", follows_modules=True)
+        self._judge = judge
+        self._plant = plant
+        self._changed = threading.Condition()
+        self._arrival: Arrival | None = None
+        self._count = 0
+        self._seen = 0
+        self._lost = ""
+        self._request = Resume()
+        self._stepping = False
+        self._errands: list[_Errand] = []
+        self._events = live.subscribe()
+        self._reader, self._writer = os.pipe()
+        self._thread = threading.Thread(target=self._run, name="nullmodem-python", daemon=True)
+        self._thread.start()
+        self._resume()
+
+    def close(self) -> None:
+        """Leave the session: its breakpoints are lifted, and the target runs if nobody else holds it."""
+        if self._writer < 0:
+            return
+        os.close(self._writer)
+        self._writer = -1
+        self._thread.join()
+        os.close(self._reader)
+        self._events.close()
+        with contextlib.suppress(NullmodemError):  # the session may have ended first
+            self.live.detach(self.client)
+        self._lose("the session was closed")
+
+    # -- what the program does -----------------------------------------------------------------------------------
+
+    @property
+    def arrival(self) -> Arrival | None:
+        """Where the target stands, None while it runs."""
+        return self._arrival
+
+    @property
+    def count(self) -> int:
+        """The number of the last arrival."""
+        return self._count
+
+    def go(self, request: Resume, *, stepping: bool = False) -> None:
+        """Have the target go on. ``stepping``: every stop on the way is told of, a breakpoint's condition or no.
+
+        Raises StateError when it does not stand still, TargetLost.
+        """
+        with self._changed:
+            self._require_target()
+            if self._arrival is None:
+                raise StateError("cannot continue: the target runs", state=State.RUNNING.value)
+            before, self._arrival = self._arrival, None
+            self._request, self._stepping = request, stepping
+        try:
+            self._resume()
+        except NullmodemError:
+            with self._changed:
+                stands = self._arrival is None and self.live.is_stopped
+                if stands and self.live.stop is not None and self.live.stop.number == before.stop.number:
+                    self._arrival = before
+            raise
+
+    def await_arrival(self, after: int, timeout: float, what: str) -> Arrival:
+        """The next arrival with a number above ``after``.
+
+        Raises WaitTimeout after ``timeout`` seconds, with ``what`` was waited for; TargetLost.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._lost or (self._count > after and self._arrival), timeout)
+            self._require_target()
+            if self._arrival is None or self._count <= after:
+                hint = "The target runs. Is there anything on it that leads there?"
+                raise WaitTimeout(f"{what}: nothing within {timeout:g} s", hint=hint)
+            return self._arrival
+
+    def interrupt(self, timeout: float) -> Arrival:
+        """Stop the target, if it runs. Raises WaitTimeout, TargetLost."""
+        deadline = time.monotonic() + timeout
+        while (remaining := deadline - time.monotonic()) > 0:
+            with self._changed:
+                self._require_target()
+                if self._arrival is not None:
+                    return self._arrival
+            self.live.interrupt(self.client)
+            with self._changed:
+                self._changed.wait_for(lambda: self._lost or self._arrival, min(BREAK_IN_PATIENCE, remaining))
+        raise WaitTimeout(f"the target did not stop within {timeout:g} s")
+
+    def while_still(self, do: Callable[[], None]) -> None:
+        """Have something done while the target stands still; one that runs is stopped for a moment, unseen.
+
+        Raises what ``do`` raises; WaitTimeout, TargetLost.
+        """
+        errand = _Errand(do)
+        with self._changed:
+            self._require_target()
+            stands = self._arrival is not None
+            if not stands:
+                self._errands.append(errand)
+        if stands:
+            do()
+            return
+        deadline = time.monotonic() + STILL_SECONDS
+        while not errand.done and (remaining := deadline - time.monotonic()) > 0:
+            self.live.interrupt(self.client)
+            with self._changed:
+                self._changed.wait_for(lambda: self._lost or errand.done, min(BREAK_IN_PATIENCE, remaining))
+                self._require_target()
+        if errand.error is not None:
+            raise errand.error
+        if not errand.done:
+            with self._changed:
+                self._errands.remove(errand)
+            raise WaitTimeout(f"the target did not stop within {STILL_SECONDS:g} s, to set a breakpoint")
+
+    def _require_target(self) -> None:
+        if self._lost:
+            raise TargetLost(f"the target is lost: {self._lost}")
+
+    # -- what the session tells ----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while self._reader not in wait_readable([self._reader, self._events.fileno()]):
+            while (event := self._events.get()) is not None:
+                try:
+                    self._take(event)
+                except NullmodemError as error:
+                    _log.warning("following the session: %s", error)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Stopped(stop):
+                self._stopped(stop)
+            case ModulesChanged():
+                self._do_errands()
+                self._plant()
+                self._resume()
+            case Lost(reason):
+                self._lose(reason)
+            case _:
+                pass
+
+    def _lose(self, reason: str) -> None:
+        with self._changed:
+            self._lost = self._lost or reason
+            self._arrival = None
+            self._changed.notify_all()
+
+    def _stopped(self, stop: Stop) -> None:
+        with self._changed:
+            if stop.number <= self._seen:
+                return
+            self._seen = stop.number
+            asked = bool(self._errands)
+        self._do_errands()
+        error = None
+        try:
+            verdict = self._judge(stop)
+        except Exception as raised:  # a condition is a program's own code
+            verdict, error = Verdict(shown=True), raised
+        if self._stepping or (verdict.shown and not (asked and stop.reason is StopReason.INTERRUPT)):
+            with self._changed:
+                self._count += 1
+                self._arrival = Arrival(self._count, stop, verdict, error)
+                self._changed.notify_all()
+        else:
+            self._resume()
+
+    def _do_errands(self) -> None:
+        with self._changed:
+            errands, self._errands = self._errands, []
+        for errand in errands:
+            try:
+                errand.do()
+            except BaseException as error:
+                errand.error = error
+        with self._changed:
+            for errand in errands:
+                errand.done = True
+            self._changed.notify_all()
+
+    def _resume(self) -> None:
+        while True:
+            result = self.live.resume(self.client, self._request)
+            if result.answer is Answer.WAIT:
+                return
+            if result.answer is Answer.MISSED_STOP and result.stop is not None:
+                self._stopped(result.stop)
+                return
+            self._plant()

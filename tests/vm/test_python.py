@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program that debugs: `nullmodem.boot`, breakpoints, stops, frames, on a real kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import nullmodem
+from nullmodem.errors import StopOver, UnknownPlace, UnknownVariable, UsageError, WaitTimeout
+from support.modules import copy_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nullmodem import Target
+
+pytestmark = pytest.mark.vm
+
+READ = "head -c5 /dev/simple"
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A module called simple, as the directory drivers/simple."""
+    directory = tmp_path_factory.mktemp("python")
+    (directory / "drivers").mkdir()
+    return copy_module("counter", directory).rename(directory / "drivers" / "simple")
+
+
+@pytest.fixture(scope="module")
+def booted(source: Path) -> Iterator[Target]:
+    """One machine for the whole file, with the module loaded and 500 items in its list."""
+    with nullmodem.boot(module=source, parameters=["items=500"]) as target:
+        yield target
+
+
+@pytest.fixture
+def target(booted: Target) -> Iterator[Target]:
+    """The machine, which runs, without breakpoints of another test, nor a command that one has started."""
+    yield booted
+    for breakpoint_ in booted.breakpoints:
+        breakpoint_.delete()
+    booted.continue_()
+    booted.run("while pidof dd head insmod rmmod >/dev/null; do usleep 20000; done")
+
+
+def test_a_frame_has_its_place_and_its_variables(target: Target) -> None:
+    stop = target.break_at("simple_read").wait(after=lambda: target.start(READ))
+    frame = stop.frame
+    assert (frame.function, frame.module, frame["len"]) == ("simple_read", "simple", 5)
+    assert frame.file is not None
+    assert frame.file.endswith("drivers/simple/simple.c")
+    assert frame["file"].f_op == stop.prog["simple_operations"].address_of_()
+    assert frame.locals["sum"].absent_
+    assert "sum = <optimized out>" in frame.describe()
+    assert [f.function for f in stop.stack][:2] == ["simple_read", "vfs_read"]  # by a tail call
+    assert frame.parent is not None
+    assert frame.parent.function == "vfs_read"
+
+
+def test_what_is_written_is_there_and_stays(target: Target) -> None:
+    breakpoint_ = target.break_at("simple_read")
+    stop = breakpoint_.wait(after=lambda: target.start(READ))
+    counter = stop.prog["simple_counter"]
+    stop.write(counter, 1000)
+    assert counter == 1000
+    stop = breakpoint_.wait(after=lambda: target.start(READ))
+    assert stop.prog["simple_counter"] == 1001
+
+
+def test_a_stop_that_is_over_says_so(target: Target) -> None:
+    stop = target.break_at("simple_read").wait(after=lambda: target.start(READ))
+    frame, counter = stop.frame, stop.prog["simple_counter"]
+    stop.continue_()
+    assert target.is_running
+    for use in (lambda: frame["len"], lambda: stop.frame, lambda: stop.prog, lambda: int(counter), stop.continue_):
+        with pytest.raises(StopOver, match="the stop is over, the target is running"):
+            use()
+    again = target.interrupt()
+    with pytest.raises(StopOver, match="at another stop"):
+        frame["len"]
+    assert again.reason is nullmodem.StopReason.INTERRUPT
+
+
+@pytest.mark.parametrize("condition", ["len == 2", lambda frame: frame["len"] == 2], ids=["text", "function"])
+def test_a_condition_chooses_the_stop(target: Target, condition: str) -> None:
+    breakpoint_ = target.break_at("simple_read", condition=condition)
+    lead = "for n in 5 1 2 3; do dd if=/dev/simple bs=$n count=1 2>/dev/null >/dev/null; done"
+    stop = breakpoint_.wait(after=lambda: target.start(lead))
+    assert stop.frame["len"] == 2
+    assert breakpoint_.hits == 1
+    with pytest.raises(WaitTimeout, match="simple_read"):
+        breakpoint_.wait(timeout=0.5)
+    assert target.is_running
+
+
+@pytest.mark.parametrize(
+    ("where", "message", "nearest"),
+    [
+        ("simple_reed", "no function 'simple_reed'", "simple_read"),
+        ("simple.c:1", "line 1 of simple.c has no code", "simple.c:"),
+        ("smiple.c:45", "no code comes from a file 'smiple.c'", "simple.c"),
+    ],
+)
+def test_a_place_that_is_not_there_names_what_is_near(target: Target, where: str, message: str, nearest: str) -> None:
+    with pytest.raises(UnknownPlace, match=message) as caught:
+        target.break_at(where)
+    assert caught.value.nearest[0].startswith(nearest)
+    assert target.breakpoints == ()
+    assert target.is_running
+
+
+def test_wrong_requests_are_refused_and_arm_nothing(target: Target) -> None:
+    with pytest.raises(UsageError, match="no module 'nosuch'"):
+        target.break_at("simple_read", module="nosuch")
+    with pytest.raises(UsageError, match="is no expression"):
+        target.break_at("simple_read", condition="len =")
+    with pytest.raises(UsageError, match="'a b' is no place"):
+        target.break_at("a b")
+    with pytest.raises(UsageError, match="no module 'nosuch' is loaded"):
+        target.unload("nosuch")
+    assert target.breakpoints == ()
+    assert target.run("echo alive").text == "alive\n"
+
+
+def test_a_variable_that_is_not_there_names_what_is_near(target: Target) -> None:
+    frame = target.break_at("simple_read").wait(after=lambda: target.start(READ)).frame
+    with pytest.raises(UnknownVariable, match="has no variable 'lem'\nIs len meant"):
+        frame["lem"]
+    assert "nosuch" not in frame
+    with pytest.raises(KeyError):
+        frame["nosuch"]
+
+
+def test_a_breakpoint_in_init_is_pending_and_follows_the_module(target: Target) -> None:
+    target.unload("simple")
+    breakpoint_ = target.break_at("simple_init")
+    assert breakpoint_.pending
+    stop = breakpoint_.wait(after=lambda: target.load("simple"))
+    assert stop.frame.function == "simple_init"
+    stop.continue_()
+    target.machine.live.wait_until_running(30)
+    assert target.break_at("simple_read").wait(after=lambda: target.run(READ)).frame["len"] == 5
