@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -118,6 +119,11 @@ def test_modules_come_after_what_they_need_and_a_fault_is_a_stop(
     assert done["holder"] == ""
     assert cli.good("continue") == "the target runs\n"
     assert "oopsinit" in cli.good("exec", "dmesg | grep -A 8 BUG:")
+
+    shown = cli.good("oops")
+    assert shown.startswith("== oops: BUG: kernel NULL pointer dereference")
+    assert re.search(r"RIP: .*oopsinit_read.*\n +oopsinit_read at .*oopsinit\.c:22\n", shown)
+    assert re.search(r"do_one_initcall\+.*\n +do_one_initcall at init/main\.c:\d+\n", shown)
 
 
 def test_too_many_commands_at_once_are_refused_with_their_names(cli: Cli, simple: Path) -> None:

@@ -16,6 +16,7 @@ from nullmodem.frontends.cli.kdb import kdb
 from nullmodem.frontends.cli.kernel import kernel
 from nullmodem.frontends.cli.machine import console, exec_, push
 from nullmodem.frontends.cli.modules import load, reload, unload
+from nullmodem.frontends.cli.oops import oops
 from nullmodem.frontends.cli.recordings import replay
 from nullmodem.frontends.cli.recover import recover
 from nullmodem.frontends.cli.run import run
@@ -26,7 +27,7 @@ from nullmodem.version import __version__
     cls=Program,
     sections={
         "Start": (run, attach, doctor, kernel),
-        "Look": (status, list_, modules, loadmap, replay),
+        "Look": (status, list_, modules, loadmap, oops, replay),
         "Debug": (gdb, interrupt, continue_, kdb),
         "Modules": (load, unload, reload),
         "Target": (exec_, push, console, stop, recover),
