@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from nullmodem.errors import UsageError
-from nullmodem.frontends.cli.common import complete_kernel, json_option, say
+from nullmodem.frontends.cli.common import complete_kernel, json_option
+from nullmodem.frontends.cli.program import say
 
 BAUD = 115200
 

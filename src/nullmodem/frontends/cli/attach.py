@@ -12,9 +12,10 @@ from nullmodem.api.attach_plan import AttachPlan
 from nullmodem.api.config import configured_targets
 from nullmodem.errors import NullmodemError, UsageError
 from nullmodem.frontends.cli.attaching import attaching
-from nullmodem.frontends.cli.common import errors_console, say
+from nullmodem.frontends.cli.common import errors_console
 from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments, tell_of_death
 from nullmodem.frontends.cli.hosting import serve
+from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
 
 if TYPE_CHECKING:

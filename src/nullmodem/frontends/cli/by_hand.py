@@ -9,7 +9,8 @@ import click
 
 from nullmodem.api import gdbstart as api
 from nullmodem.errors import UsageError
-from nullmodem.frontends.cli.common import remote, say, session_option
+from nullmodem.frontends.cli.common import remote, session_option
+from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.gdb.gdbinit import DEFAULT_SPEED, Remote, parse_remote, render, write
 
 SPEED = click.IntRange(50, 4_000_000)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands share: errors as a user sees them, finding the session, printing facts."""
+"""What the commands share: finding the session, completing names, printing facts."""
 
 from __future__ import annotations
 
 import json
-import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,92 +13,16 @@ from rich.console import Console
 from nullmodem.api.records import to_json
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import find_session, running_sessions
-from nullmodem.errors import BuildError, NullmodemError
+from nullmodem.errors import NullmodemError
 from nullmodem.kbuild import list_kernels, standard_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from nullmodem.api.facts import StopFacts
 
 
-INTERRUPTED = 130
-"""The exit status a shell expects of a program that Ctrl-C ended."""
-
 COMPLETION_SECONDS = 2.0
-
-
-class Program(click.Group):
-    """The group of all commands, listed in sections. An error of nullmodem's tree becomes its message and exit code."""
-
-    def __init__(self, *args: Any, sections: Mapping[str, Sequence[click.Command]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._sections: dict[str, Sequence[click.Command]] = {}
-        for title, commands in sections.items():
-            self.add_section(title, commands)
-
-    def add_section(self, title: str, commands: Sequence[click.Command]) -> None:
-        """Add commands, listed last, under a title that is new."""
-        if title in self._sections:  # the module that adds it was imported under two names, as `python -m` does
-            return
-        self._sections[title] = commands
-        for command in commands:
-            self.add_command(command)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # as click calls it
-        return [str(command.name) for commands in self._sections.values() for command in commands]
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        width = max(len(name) for name in self.list_commands(ctx))
-        for title, commands in self._sections.items():
-            with formatter.section(title):
-                formatter.write_dl(
-                    [(str(c.name).ljust(width), c.get_short_help_str(formatter.width)) for c in commands]
-                )
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise
-        except KeyboardInterrupt:
-            ctx.exit(INTERRUPTED)
-        except NullmodemError as error:
-            self._show_traceback(ctx)
-            show_error(error)
-            ctx.exit(error.exit_code)
-        except Exception as error:
-            if not self._show_traceback(ctx):
-                say(f"{type(error).__name__}: {error}", style="red")
-                say("This is a bug in nullmodem; `nullmodem --debug …` shows where it happened.")
-            ctx.exit(1)
-
-    def _show_traceback(self, ctx: click.Context) -> bool:
-        if ctx.params.get("debug"):
-            click.echo(traceback.format_exc(), err=True)
-            return True
-        return False
-
-
-def say(text: str, *, style: str | None = None) -> None:
-    """One thing a person should know, on standard error, so that what is printed for programs stays clean."""
-    click.echo(f"{click.style('nullmodem:', fg=style, bold=True)} {printable(text)}", err=True)
-
-
-def show_error(error: NullmodemError) -> None:
-    if isinstance(error, BuildError) and error.output:
-        click.echo(printable(error.output.rstrip()), err=True)
-    say(error.message, style="red")
-    if error.hint:
-        click.echo(printable(error.hint), err=True)
-
-
-def printable(text: str) -> str:
-    """Text that may come from the target, without what would command the terminal."""
-    return "".join(
-        character if character.isprintable() or character in "\n\t" else f"\\x{ord(character):02x}"
-        for character in text
-    )
 
 
 def errors_console() -> Console:

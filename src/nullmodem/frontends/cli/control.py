@@ -8,7 +8,8 @@ import click
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import running_sessions
 from nullmodem.errors import UsageError
-from nullmodem.frontends.cli.common import json_option, print_json, remote, say, session_option, stop_text
+from nullmodem.frontends.cli.common import json_option, print_json, remote, session_option, stop_text
+from nullmodem.frontends.cli.program import say
 
 
 @click.command(short_help="Stop the target, and say where.")

@@ -9,7 +9,8 @@ from typing import Final
 import click
 
 from nullmodem.api.doctor import Examination, Verdict, examine
-from nullmodem.frontends.cli.common import errors_console, json_option, printable
+from nullmodem.frontends.cli.common import errors_console, json_option
+from nullmodem.frontends.cli.program import printable
 from nullmodem.frontends.cli.progress import steps
 
 _COLOURS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from nullmodem.frontends.cli.common import say
+from nullmodem.frontends.cli.program import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable

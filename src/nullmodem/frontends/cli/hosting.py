@@ -23,8 +23,8 @@ from nullmodem.api.sessions import NAME, SessionRecord, check_free, claim
 from nullmodem.api.workdir import WorkDirectory
 from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.building import building
-from nullmodem.frontends.cli.common import say
 from nullmodem.frontends.cli.lifetime import Ending, ended_by_signals, uninterrupted
+from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.server import GdbServer, listen_tcp, listen_unix
 from nullmodem.kbuild import build_module, ensure_kernel

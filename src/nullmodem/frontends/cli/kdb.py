@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from nullmodem.errors import NullmodemError, StateError
-from nullmodem.frontends.cli.common import printable, remote, say, session_option, show_error
+from nullmodem.frontends.cli.common import remote, session_option
+from nullmodem.frontends.cli.program import printable, say, show_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from nullmodem.frontends.cli.common import remote, say, session_option
+from nullmodem.frontends.cli.common import remote, session_option
 from nullmodem.frontends.cli.lifetime import ended_by_signals
+from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.cli.terminal import ESCAPE_NAME, Terminal, connect
 
 

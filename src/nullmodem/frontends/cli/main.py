@@ -5,33 +5,49 @@ from __future__ import annotations
 
 import click
 
-from nullmodem.frontends.cli.attach import attach
-from nullmodem.frontends.cli.by_hand import gdbinit, gdbstart
-from nullmodem.frontends.cli.common import Program
-from nullmodem.frontends.cli.control import continue_, interrupt, stop
-from nullmodem.frontends.cli.doctor import doctor
-from nullmodem.frontends.cli.facts import list_, loadmap, modules, status
-from nullmodem.frontends.cli.gdb import gdb
-from nullmodem.frontends.cli.kdb import kdb
-from nullmodem.frontends.cli.kernel import kernel
-from nullmodem.frontends.cli.machine import console, exec_, push
-from nullmodem.frontends.cli.modules import load, reload, unload
-from nullmodem.frontends.cli.oops import oops
-from nullmodem.frontends.cli.recordings import replay
-from nullmodem.frontends.cli.recover import recover
-from nullmodem.frontends.cli.run import run
+from nullmodem.frontends.cli.program import Program
 from nullmodem.version import __version__
 
 
 @click.group(
     cls=Program,
     sections={
-        "Start": (run, attach, doctor, kernel),
-        "Look": (status, list_, modules, loadmap, oops, replay),
-        "Debug": (gdb, interrupt, continue_, kdb),
-        "Modules": (load, unload, reload),
-        "Target": (exec_, push, console, stop, recover),
-        "By hand": (gdbstart, gdbinit),
+        "Start": {
+            "run": "nullmodem.frontends.cli.run:run",
+            "attach": "nullmodem.frontends.cli.attach:attach",
+            "doctor": "nullmodem.frontends.cli.doctor:doctor",
+            "kernel": "nullmodem.frontends.cli.kernel:kernel",
+        },
+        "Look": {
+            "status": "nullmodem.frontends.cli.facts:status",
+            "list": "nullmodem.frontends.cli.facts:list_",
+            "modules": "nullmodem.frontends.cli.facts:modules",
+            "loadmap": "nullmodem.frontends.cli.facts:loadmap",
+            "oops": "nullmodem.frontends.cli.oops:oops",
+            "replay": "nullmodem.frontends.cli.recordings:replay",
+        },
+        "Debug": {
+            "gdb": "nullmodem.frontends.cli.gdb:gdb",
+            "interrupt": "nullmodem.frontends.cli.control:interrupt",
+            "continue": "nullmodem.frontends.cli.control:continue_",
+            "kdb": "nullmodem.frontends.cli.kdb:kdb",
+        },
+        "Modules": {
+            "load": "nullmodem.frontends.cli.modules:load",
+            "unload": "nullmodem.frontends.cli.modules:unload",
+            "reload": "nullmodem.frontends.cli.modules:reload",
+        },
+        "Target": {
+            "exec": "nullmodem.frontends.cli.machine:exec_",
+            "push": "nullmodem.frontends.cli.machine:push",
+            "console": "nullmodem.frontends.cli.machine:console",
+            "stop": "nullmodem.frontends.cli.control:stop",
+            "recover": "nullmodem.frontends.cli.recover:recover",
+        },
+        "By hand": {
+            "gdbstart": "nullmodem.frontends.cli.by_hand:gdbstart",
+            "gdbinit": "nullmodem.frontends.cli.by_hand:gdbinit",
+        },
     },
 )
 @click.version_option(__version__, prog_name="nullmodem")

@@ -18,10 +18,10 @@ from nullmodem.frontends.cli.common import (
     json_option,
     print_json,
     remote,
-    say,
     session_option,
     stop_text,
 )
+from nullmodem.frontends.cli.program import say
 
 if TYPE_CHECKING:
     from nullmodem.api.control_protocol import Done

@@ -10,7 +10,8 @@ import click
 
 from nullmodem.api.oops import OopsDecoder, Trouble, decoder_for_files, find_troubles, show_decoded
 from nullmodem.errors import CommandError, UsageError
-from nullmodem.frontends.cli.common import complete_kernel, printable, remote, say, session_option
+from nullmodem.frontends.cli.common import complete_kernel, remote, session_option
+from nullmodem.frontends.cli.program import printable, say
 from nullmodem.kbuild import ensure_kernel
 
 _LIMIT = 64 << 20

@@ -11,9 +11,9 @@ import click
 from nullmodem.api.replay import ReplaySession, StubServer, read_recording
 from nullmodem.api.workdir import WorkDirectory
 from nullmodem.errors import UsageError
-from nullmodem.frontends.cli.common import say
 from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments, tell_of_death
 from nullmodem.frontends.cli.lifetime import Ending, ended_by_signals
+from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.waiting import wait_readable

@@ -14,8 +14,9 @@ from nullmodem.api.sessions import JOURNAL, bury, claim_killed
 from nullmodem.api.text import table
 from nullmodem.api.workdir import WorkDirectory
 from nullmodem.errors import SessionError, TargetLost, UsageError
-from nullmodem.frontends.cli.common import errors_console, json_option, print_json, say
+from nullmodem.frontends.cli.common import errors_console, json_option, print_json
 from nullmodem.frontends.cli.lifetime import ended_by_signals, uninterrupted
+from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.session.journal import read_journal

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from nullmodem.errors import UsageError
-from nullmodem.frontends.cli.common import complete_kernel, errors_console, say
+from nullmodem.frontends.cli.common import complete_kernel, errors_console
 from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments, tell_of_death
 from nullmodem.frontends.cli.hosting import Host, Plan, hosting, serve
+from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
 from nullmodem.kbuild.source import DEFAULT_VERSION

@@ -17,7 +17,7 @@ import nullmodem
 from nullmodem import __version__
 from nullmodem.__main__ import main
 from nullmodem.errors import BuildError, CommandError, NoSessionError, UsageError
-from nullmodem.frontends.cli.common import Program, printable
+from nullmodem.frontends.cli.program import Program, printable
 
 ALL = {
     *("run", "kernel", "status", "list", "modules", "loadmap", "gdb", "interrupt", "continue", "load", "unload"),
@@ -33,7 +33,8 @@ def program(error: BaseException) -> click.Group:
     def fail() -> None:
         raise error
 
-    group = Program("test", sections={"All": (fail,)})
+    group = Program("test", sections={})
+    group.add_command(fail)
     group.params.append(click.Option(["--debug"], is_flag=True))
     return group
 
@@ -43,7 +44,7 @@ def test_every_command_is_listed_in_a_section() -> None:
     assert result.exit_code == 0
     listed = {line.split()[0] for line in result.output.splitlines() if line.startswith("  ") and line.split()}
     assert listed >= ALL
-    assert set(main.commands) == ALL
+    assert set(main.list_commands(click.Context(main))) == ALL
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
@@ -51,7 +52,8 @@ def test_every_command_teaches_with_an_example(name: str) -> None:
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0
     assert f"nullmodem {name}" in result.output
-    command = main.commands[name]
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
     assert command.short_help
     assert len(command.help or "") > len(command.short_help)
     for parameter in command.params:
@@ -74,6 +76,20 @@ def test_the_module_is_the_program_too() -> None:
     assert result.stdout == f"nullmodem, version {__version__}\n"
     for script in entry_points(group="console_scripts", name="nullmodem"):
         assert script.value == "nullmodem.__main__:main"
+
+
+def test_a_question_imports_nothing_that_only_a_session_needs() -> None:
+    ask = "import sys; from nullmodem.__main__ import main; main(['list'], standalone_mode=False); print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", ask],
+        env={**os.environ, "PYTHONPATH": str(Path(nullmodem.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(result.stdout.split())
+    assert "nullmodem.frontends.cli.facts" in imported
+    assert not imported & {"drgn", "elftools", "nullmodem.stub", "nullmodem.frontends.gdb.server", "nullmodem.api.live"}
 
 
 def test_a_typo_is_met_with_what_was_meant() -> None:
