@@ -306,7 +306,7 @@ class LiveSession:
 
     def hold_next_load(self, name: str) -> None:
         """Stop visibly when this module's init is about to run."""
-        self._call(lambda: self._session.hold_next_load(name))
+        self._call(lambda: self._session.news.hold_next_load(name))
 
     # -- looking and changing ------------------------------------------------------------------------------------
 

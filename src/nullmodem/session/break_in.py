@@ -27,6 +27,12 @@ LATE_SECONDS: Final = 30.0
 behind it was lost. Taken for lost too early it is shown as a stop that nobody asked for; waited for too long, it
 swallows another's."""
 
+PASSED_BY_DEBUGGERS: Final = frozenset(
+    {StopReason.STEP, StopReason.BREAKPOINT, StopReason.HARDWARE_BREAKPOINT, StopReason.WATCHPOINT}
+)
+"""What gdb goes on from by itself: a step in the middle of a line, a breakpoint of its own where a call returns to, and
+one whose condition it looks at itself."""
+
 STACK_AHEAD = 256
 """Bytes of stack read at once when all of it is followed."""
 
@@ -78,8 +84,14 @@ class BreakIns:
         if self._under_way:
             self._under_way.pop()
 
+    def shown(self, reason: StopReason) -> None:
+        """The target stands still for all to see. From some stops a debugger goes on by itself, as gdb does from a
+        breakpoint of its own in the middle of a command: who wanted it stopped for good has yet to see that."""
+        if reason not in PASSED_BY_DEBUGGERS:
+            self.satisfied()
+
     def satisfied(self) -> None:
-        """The target stands still for all to see."""
+        """Nobody wants it stopped any more: it is, or was let go on purpose."""
         self._wanted_by.clear()
 
     def arrived(self) -> bool:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import NullmodemError, StateError, WireClosed
-from nullmodem.session.barrier import Barrier
 from nullmodem.session.break_in import BreakIns, called_by_module, show_interrupted
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.clients import Attached, Clients
@@ -16,12 +15,10 @@ from nullmodem.session.conditions import Conditions, Terms
 from nullmodem.session.model import (
     Answer,
     Lost,
-    ModulesChanged,
     Policy,
     Printed,
     Resume,
     Resumed,
-    ResumeKind,
     Resumption,
     Said,
     State,
@@ -30,7 +27,7 @@ from nullmodem.session.model import (
     StopReason,
     Watched,
 )
-from nullmodem.session.module_events import take_in
+from nullmodem.session.module_news import ModuleNews
 from nullmodem.session.planning import Planner
 from nullmodem.session.running import HOST_SIGNALS, SIGINT, SIGTRAP, Runner
 from nullmodem.session.stepping import ContinuePlan
@@ -71,10 +68,9 @@ class Session:
         self.runner.interrupted = lambda: self.break_ins.wanted
         self.state = State.DISCONNECTED
         self.stop: Stop | None = None
-        self._stops = 0
+        self.stops = 0  # the number of the last one
         self._world: World | None = None
-        self._barrier = Barrier()
-        self._held: set[str] = set()
+        self.news = ModuleNews(self)
 
     # -- beginning and end ---------------------------------------------------------------------------------------
 
@@ -107,7 +103,7 @@ class Session:
     def release(self) -> None:
         """Let go of the target: no breakpoint stays, it runs, and the stub forgets us. Needs a stopped target."""
         if self.still:
-            self._barrier.lower()
+            self.news.wait_no_longer()
             self.world.debug_registers.restore()
             self.target.show_interrupted(None)
             self.target.flush()
@@ -119,14 +115,14 @@ class Session:
     def on_lost(self, error: WireClosed) -> None:
         """The wire is gone, and with it the target as far as we can tell."""
         self.state = State.LOST
-        self._barrier.lower()
+        self.news.wait_no_longer()
         self.target.end()
         self.bus.publish(Lost(error.message))
 
     def on_trouble(self, error: NullmodemError) -> None:
         """Something the wire brought could not be dealt with. A target that stands still must not do so unseen."""
         self.say(str(error))
-        if self.state is not State.RUNNING or not self.stub.is_stopped or self._barrier.up:
+        if self.state is not State.RUNNING or not self.stub.is_stopped or self.news.being_told:
             return
         self.runner.forget()
         if self.target.is_known:
@@ -148,7 +144,7 @@ class Session:
     @property
     def still(self) -> bool:
         """Whether the target can be looked at: it is stopped, or waits for clients to learn of a module."""
-        return self.state is State.STOPPED or self._barrier.up
+        return self.state is State.STOPPED or self.news.being_told
 
     def require_stopped(self, doing: str) -> None:
         """Raises StateError unless the target stands still."""
@@ -173,7 +169,7 @@ class Session:
 
     def attach(self, name: str, *, follows_modules: bool) -> Attached:
         modules = self._world.modules.generation if self._world else 0
-        return self.clients.add(name, follows_modules=follows_modules, stop=self._stops, modules=modules)
+        return self.clients.add(name, follows_modules=follows_modules, stop=self.stops, modules=modules)
 
     def acknowledge(self, client_id: str, stop: int) -> None:
         """A client has been shown this stop, and with it the present list of modules."""
@@ -194,9 +190,9 @@ class Session:
             StateError: there is no target to resume, or the thread asked to step is not the one that stopped.
         """
         client = self.clients.get(client_id)
-        after = self._stops
-        if self._barrier.up:
-            return self._answer_barrier(client, request)
+        after = self.stops
+        if self.news.being_told:
+            return self.news.answered(client, request)
         if self.state is State.RUNNING:
             client.waiting = True
             return Resumption(Answer.WAIT, after)
@@ -216,27 +212,13 @@ class Session:
         plan = self.planner.for_client(self.world, client_id, request, self.stop)
         client.waiting = True
         try:
-            self._set_out(lambda: self.runner.start(plan, passing=self.planner.passed_calls.is_on_its_way))
+            self.set_out(lambda: self.runner.start(plan, passing=self.planner.passed_calls.is_on_its_way))
         except NullmodemError:
             client.waiting = False
             raise
         return Resumption(Answer.WAIT, after)
 
-    def _answer_barrier(self, client: Attached, request: Resume) -> Resumption:
-        after = self._stops
-        if client.follows_modules and client.seen_modules != self.world.modules.generation:
-            self._barrier.join(client.id)  # it was not waiting when the others were told
-            client.seen_stop, client.seen_modules = after, self.world.modules.generation
-            return Resumption(Answer.MODULES, after, self._make_stop(StopReason.MODULE_LOAD, 0))
-        holds = self.clients.holder in (None, client)
-        if holds and not self._runs_elsewhere:
-            require_own(request, self.target.thread)
-        client.waiting = True
-        if self._barrier.answered(client.id, request if holds else None):
-            self._set_out(self._after_barrier)
-        return Resumption(Answer.WAIT, after)
-
-    def _set_out(self, go: Callable[[], None]) -> None:
+    def set_out(self, go: Callable[[], None]) -> None:
         """Set the target going. Where that fails with the target at rest and nobody told of it, it is shown."""
         try:
             go()
@@ -254,12 +236,12 @@ class Session:
         if self.state is State.RUNNING and not self.clients.attached:
             self.runner.forget()  # a step that ended now would leave the target standing for nobody
         missed = client_id if vanished else ""
-        if self._barrier.up:
+        if self.news.being_told:
             if not (self.clients.attached or self.unattended.goes_on_without(missed)):
-                self._barrier.lower()
+                self.news.wait_no_longer()
                 self.on_visible(StopReason.MODULE_LOAD, SIGTRAP)
-            elif self._barrier.left(client_id):
-                self._set_out(self._after_barrier)
+            else:
+                self.news.left(client_id)
         elif self.state is State.RUNNING:
             self.unattended.runs_without(missed)
         elif self.state is State.STOPPED and self.clients.all_wait and self.unattended.goes_on_without(missed):
@@ -272,14 +254,10 @@ class Session:
 
     def _let_go(self) -> None:
         """Let the target run for no debugger. A fault it still stands at is the kernel's: it would stop there again."""
-        self._barrier.lower()
+        self.news.wait_no_longer()
         self.target.show_interrupted(None)
         faulty = self.stop is not None and self.stop.is_fault_at(self.target.own_pc)
-        self._set_out(lambda: self.runner.start(ContinuePlan(deliver=faulty)))
-
-    def hold_next_load(self, name: str) -> None:
-        """Stop visibly when the module is about to run its init, before any client's breakpoint in it."""
-        self._held.add(name.replace("-", "_"))
+        self.set_out(lambda: self.runner.start(ContinuePlan(deliver=faulty)))
 
     def say(self, text: str) -> None:
         self.bus.publish(Said(text))
@@ -288,8 +266,8 @@ class Session:
         """Somebody, perhaps a client, wants the target stopped. True if it must be broken into from outside."""
         if self.state is not State.RUNNING:
             return False
-        if self._barrier.up:  # it stands already, and whoever is still to answer has a stop to be shown first
-            self._barrier.lower()
+        if self.news.being_told:  # it stands already, and whoever is still to answer has a stop to be shown first
+            self.news.wait_no_longer()
             self.on_visible(StopReason.INTERRUPT, SIGINT)
             return False
         self.break_ins.want(client_id)
@@ -350,51 +328,19 @@ class Session:
         return self.wishes.stop_at(pc)
 
     def on_hook(self, hook: Hook) -> bool:
-        """The kernel tells of a module. True to go on at once."""
-        self.target.forget_code()
-        before = self.world.modules.generation
-        module = take_in(self.world, self.target, self.stub.arch, hook, self.say)
-        self.wishes.drop_unwanted()
-        if module is not None and module.name in self._held:
-            self._held.discard(module.name)
-            self.on_visible(StopReason.MODULE_LOAD, SIGTRAP, module=module.name)
-            return False
-        return self.world.modules.generation == before or not self._tell_clients()
-
-    def _tell_clients(self) -> bool:
-        """Tell those who wait that the modules have changed. True when the target must wait for them."""
-        generation = self.world.modules.generation
-        if not self._barrier.raise_for(self.clients.told(generation)):
-            return False
-        self.bus.publish(ModulesChanged(generation, self._make_stop(StopReason.MODULE_LOAD, 0)))
-        return True
-
-    def _after_barrier(self) -> None:
-        """Everybody knows the modules: go on as the client that may run the target asked."""
-        if self.runner.stop_if_wanted():
-            return
-        request = self._barrier.request
-        passes = self.runner.passes_calls and request is not None and request.kind is ResumeKind.RANGE
-        if request is None or passes or (self._runs_elsewhere and request.kind is not ResumeKind.CONTINUE):
-            self.runner.go_on()
-        else:
-            self.runner.start(self.planner.plan(self.world, request))
-
-    @property
-    def _runs_elsewhere(self) -> bool:
-        """Whether a step that another thread's stop interrupted is not over: its thread reports when it gets to run."""
-        return self.runner.plan_thread not in (None, self.target.thread)
+        return self.news.at_hook(hook)
 
     def on_visible(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> None:
         self.unattended.stopped(reason, wanted=self.break_ins.wanted)
         self.break_ins.satisfied()
         self.world.modules.refresh_files(self.target)
         self.state = State.STOPPED
-        self._stops += 1
-        self.stop = self._make_stop(reason, signal, watched=watched, module=module)
-        self.clients.shown(self._stops)
+        self.stops += 1
+        self.stop = self.make_stop(reason, signal, watched=watched, module=module)
+        self.clients.shown(self.stops)
         self.bus.publish(Stopped(self.stop))
 
-    def _make_stop(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> Stop:
+    def make_stop(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> Stop:
+        """Where the target stands, under the number of the last stop that all were shown."""
         pc = self.target.pc
-        return Stop(self._stops, reason, signal, public_id(self.target.thread or 0), pc, watched, module)
+        return Stop(self.stops, reason, signal, public_id(self.target.thread or 0), pc, watched, module)
