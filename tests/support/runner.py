@@ -133,7 +133,7 @@ def stub_on(machine: Machine, execution: Execution | None = None) -> Iterator[tu
 
 @dataclass
 class NotingOwner:
-    """`running.Owner` that keeps what it is told. ``go_on`` is what it answers to hooks, ``passes`` are breakpoints
+    """`owner.Owner` that keeps what it is told. ``go_on`` is what it answers to hooks, ``passes`` are breakpoints
     it does not want to see."""
 
     seen: list[tuple[StopReason, int]] = field(default_factory=list)

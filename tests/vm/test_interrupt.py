@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C: the target stops, and gdb stands where the processor was."""
+"""Ctrl-C: the target stops, and gdb stands where the processor was. One is enough."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.vm, pytest.mark.gdb]
 
 SPIN = "echo 30 > /sys/module/spinner/parameters/spin"
+SPIN_LINE = "echo 60 > /sys/module/spinner/parameters/spin_line"
 
 
 def interrupt_beyond_the_message(bench: Bench, gdb: Gdb) -> str:
@@ -28,7 +29,8 @@ def interrupt_beyond_the_message(bench: Bench, gdb: Gdb) -> str:
     return said
 
 
-def test_ctrl_c_in_a_looping_module_lands_in_the_loop_and_stepping_goes_on_from_there(bench: Bench) -> None:
+def test_ctrl_c_in_a_looping_module_lands_in_the_loop_and_stepping_goes_on_from_there(shared_bench: Bench) -> None:
+    bench = shared_bench
     bench.build("spinner")
     bench.machine.load("spinner").wait()
     gdb = bench.gdb()
@@ -56,4 +58,30 @@ def test_ctrl_c_in_a_looping_module_lands_in_the_loop_and_stepping_goes_on_from_
     gdb("set var stop = 1")
     assert "Value returned is" in gdb("finish")
     assert "spinner_run" in gdb("frame")
+    bench.finish(gdb, spin)
+
+
+def test_one_interrupt_ends_what_gdb_goes_on_with_by_itself(shared_bench: Bench) -> None:
+    """A loop of one line: gdb steps into a call in it, has that return, steps on: for ever, at several stops a turn."""
+    bench, machine = shared_bench, shared_bench.machine
+    bench.build("spinner")
+    machine.load("spinner").wait()
+    gdb = bench.gdb()
+    gdb("skip function spinner_turn")  # `step` goes over it, too
+    gdb("tbreak spinner_turn")
+    spin = bench.start(gdb, SPIN_LINE)
+    assert "spinner_turn" in gdb.wait()
+    assert "spinner_line" in gdb("finish")
+    for interrupt in (gdb.interrupt, machine.interrupt):
+        for command in ("next", "step", "until", "stepi 100000"):
+            if "spinner_turn (" in gdb("frame"):
+                gdb("finish")
+            assert machine.live.stop is not None
+            before = machine.live.stop.number
+            gdb.send(command)
+            on_its_way = machine.live.wait_for_stop(30, after=before)
+            machine.live.wait_for_stop(30, after=on_its_way.number)
+            interrupt()
+            assert "received signal SIGINT" in gdb.wait(20), command
+    gdb("set var stop = 1")
     bench.finish(gdb, spin)

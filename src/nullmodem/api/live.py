@@ -350,13 +350,16 @@ class LiveSession:
         """Removing what is not there is no error."""
         self._call(lambda: self._session.remove(client, breakpoint_))
 
-    def threads(self, *, names: bool = True, every_task: bool = False) -> tuple[Thread, ...]:
-        """The processors, the one that stopped first; with ``every_task`` the sleeping tasks too."""
-        return self._call(lambda: self._threads(names=names, every_task=every_task))
+    def threads(self, client: str = "", *, names: bool = True, every_task: bool = False) -> tuple[Thread, ...]:
+        """The processors, the one that stopped first; with ``every_task`` the sleeping tasks too.
 
-    def _threads(self, *, names: bool, every_task: bool) -> tuple[Thread, ...]:
+        A ``client`` that asks has come to the end of its command, as a debugger does that lists threads.
+        """
+        return self._call(lambda: self._threads(client, names=names, every_task=every_task))
+
+    def _threads(self, client: str, *, names: bool, every_task: bool) -> tuple[Thread, ...]:
         session = self._stopped("list threads")
-        session.planner.looked_around()
+        session.looked_around(client)
         return session.world.threads.list(names=names, every_task=every_task)
 
     def thread_exists(self, thread: int) -> bool:

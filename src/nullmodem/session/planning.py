@@ -29,20 +29,27 @@ class Planner:
         self._runner = runner
         self.passed_calls = PassedCalls()
         self._meter = meter
-        self._command_is_new = True
+        self._commanding: str | None = None
         self.command_began = meter.cost
 
     def for_client(self, world: World, client: str, request: Resume, stop: Stop) -> Plan:
         """The plan for what a client asks for at a stop that it has been shown."""
-        if self._command_is_new:
-            self._command_is_new, self.command_began = False, self._meter.cost
+        if client != self._commanding:
+            self._commanding, self.command_began = client, self._meter.cost
         return self.plan(world, request, self._passable(client, request, stop))
 
-    def looked_around(self) -> None:
-        """A client looks around: a debugger that lists threads has come to the end of a command."""
+    @property
+    def in_command(self) -> bool:
+        """Whether a client that stands at a stop may go on by itself, because its command has not ended."""
+        return self._commanding is not None
+
+    def command_ended(self, client: str) -> bool:
+        """What a client has the target do next is another command. False when it had not had it do anything."""
+        if client != self._commanding:
+            return False
         self.passed_calls.forget()
-        self._command_is_new = True
-        self._target.is_looked_at()
+        self._commanding = None
+        return True
 
     def plan(self, world: World, request: Resume, passable: frozenset[int] = frozenset()) -> Plan:
         """The plan for a request. ``passable`` are functions whose calls need not be reported."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from nullmodem.rsp.replies import StopReply
     from nullmodem.session.hooks import Hook
+    from nullmodem.session.owner import Owner
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.stub.client import KgdbStub
 
@@ -56,28 +57,6 @@ class Arrival(Enum):
     HOOK = auto()
     BREAKPOINT = auto()
     UNEXPLAINED = auto()
-
-
-class Owner(Protocol):
-    """Who is told of what the runner cannot decide: the session."""
-
-    def on_hook(self, hook: Hook) -> bool:
-        """A hook was reached. True to go on, False when the session keeps the target stopped."""
-
-    def on_breakpoint(self, pc: int) -> bool:
-        """A breakpoint of clients was reached. True to show it, False to go on past it."""
-
-    def on_visible(self, reason: StopReason, signal: int) -> None:
-        """The plan ended, or a client's breakpoint was hit."""
-
-    def on_unexplained(self, signal: int) -> None:
-        """The target stopped for a reason of its own."""
-
-    def on_stepped(self) -> bool:
-        """One instruction was executed. True when that is a stop of its own, which was shown."""
-
-    def on_leaving(self) -> None:
-        """The target is about to run."""
 
 
 @dataclass(slots=True)
@@ -334,6 +313,15 @@ class Runner:
         plan = self._journey.plan
         alone = isinstance(plan, StepPlan) and plan.alone and plan.thread in self._steps
         return alone and plan.thread != self._target.thread and self._held < MOST_HELD
+
+    def waits_on(self) -> bool:
+        """The target was broken into. Whether it runs on all the same, until a step that has to be shown first has."""
+        if not self._must_wait():
+            return False
+        self._held += MOST_HELD // 2  # who breaks in again and again sees something
+        self._target.show_interrupted(None)
+        self._run(Run())
+        return True
 
     def _classify_move(self, *, stepped: bool) -> Arrival:
         """What a step, or a trap that no client asked for, means to the plan under way."""

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """The engine's knowledge and its rules. Implements `running.Owner` and `engine.Driven`."""
+    """The engine's knowledge and its rules. Implements `owner.Owner` and `engine.Driven`."""
 
     def __init__(
         self, stub: KgdbStub, files: Files, bus: EventBus, *, ahead: int = 32, policy: Policy = Policy.RELEASE
@@ -209,14 +209,20 @@ class Session:
             holder = self.clients.holder
             return Resumption(Answer.WAIT, after, held_by=holder.name if holder else "")
         require_own(request, self.target.thread)
-        plan = self.planner.for_client(self.world, client_id, request, self.stop)
         client.waiting = True
         try:
-            self.set_out(lambda: self.runner.start(plan, passing=self.planner.passed_calls.is_on_its_way))
+            self._run_for(client_id, request, self.stop)
         except NullmodemError:
             client.waiting = False
             raise
         return Resumption(Answer.WAIT, after)
+
+    def _run_for(self, client_id: str, request: Resume, stop: Stop) -> None:
+        if self.break_ins.wanted:  # since before ``stop``, from which the client goes on by itself
+            self.on_visible(StopReason.INTERRUPT, SIGINT)
+            return
+        plan = self.planner.for_client(self.world, client_id, request, stop)
+        self.set_out(lambda: self.runner.start(plan, passing=self.planner.passed_calls.is_on_its_way))
 
     def set_out(self, go: Callable[[], None]) -> None:
         """Set the target going. Where that fails with the target at rest and nobody told of it, it is shown."""
@@ -233,6 +239,7 @@ class Session:
             return
         self.wishes.forget_owner(client_id)
         self.break_ins.forget(client_id)
+        self._command_ended(client_id)
         if self.state is State.RUNNING and not self.clients.attached:
             self.runner.forget()  # a step that ended now would leave the target standing for nobody
         missed = client_id if vanished else ""
@@ -255,15 +262,31 @@ class Session:
     def _let_go(self) -> None:
         """Let the target run for no debugger. A fault it still stands at is the kernel's: it would stop there again."""
         self.news.wait_no_longer()
+        self.break_ins.satisfied()
         self.target.show_interrupted(None)
         faulty = self.stop is not None and self.stop.is_fault_at(self.target.own_pc)
         self.set_out(lambda: self.runner.start(ContinuePlan(deliver=faulty)))
+
+    def looked_around(self, client_id: str) -> None:
+        """A client lists threads: it has come to the end of its command."""
+        self.target.is_looked_at()
+        self._command_ended(client_id)
+
+    def _command_ended(self, client_id: str) -> None:
+        if self.planner.command_ended(client_id) and self.state is State.STOPPED:
+            self.break_ins.satisfied()
 
     def say(self, text: str) -> None:
         self.bus.publish(Said(text))
 
     def request_interrupt(self, client_id: str = "") -> bool:
-        """Somebody, perhaps a client, wants the target stopped. True if it must be broken into from outside."""
+        """Somebody, perhaps a client, wants the target stopped. True if it must be broken into from outside.
+
+        One that stands in the middle of a client's command is kept from going on with it.
+        """
+        if self.state is State.STOPPED and self.planner.in_command and self.stop is not None:
+            self.break_ins.want(client_id)
+            self.break_ins.shown(self.stop.reason)
         if self.state is not State.RUNNING:
             return False
         if self.news.being_told:  # it stands already, and whoever is still to answer has a stop to be shown first
@@ -313,7 +336,7 @@ class Session:
             reason = self.break_ins.met(world, target, self.say)
             if reason is None:
                 self.runner.go_on()
-            else:
+            elif reason is not StopReason.INTERRUPT or not self.runner.waits_on():
                 self.on_visible(reason, SIGINT if reason is StopReason.INTERRUPT else SIGTRAP)
         elif signal == SIGTRAP:
             watched = self.watches.explain(target, self.stub.arch)
@@ -331,8 +354,13 @@ class Session:
         return self.news.at_hook(hook)
 
     def on_visible(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> None:
-        self.unattended.stopped(reason, wanted=self.break_ins.wanted)
-        self.break_ins.satisfied()
+        wanted = self.break_ins.wanted
+        if wanted and reason is StopReason.STEP:
+            # gdb steps on through its line, or to the next of many, but ends the command for a signal that it stops
+            # for (infrun.c handle_signal_stop). The break-in that is under way will find nobody who wants it.
+            reason, signal = StopReason.INTERRUPT, SIGINT
+        self.unattended.stopped(reason, wanted=wanted)
+        self.break_ins.shown(reason)
         self.world.modules.refresh_files(self.target)
         self.state = State.STOPPED
         self.stops += 1

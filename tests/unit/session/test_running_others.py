@@ -6,9 +6,10 @@ from __future__ import annotations
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import StopReason
+from nullmodem.session.running import SIGINT
 from nullmodem.session.stepping import ContinuePlan, RangePlan, StepPlan
 from nullmodem.stub.x86_64 import X86_64
-from support.minicpu import DEC, INC, RET, MiniCpus, addresses, call, jump_if, machine
+from support.minicpu import BREAK_IN, DEC, INC, RET, SELF, MiniCpus, addresses, call, jump_if, machine
 from support.runner import track_on
 
 FIRST, SECOND = 101, 102  # the pids of a machine's processors
@@ -64,3 +65,28 @@ def test_nobody_waits_for_ever_for_a_step_alone() -> None:
     with track_on(cpu, MiniCpus(cpu, schedule=[1] * 1000)) as track:
         track.table.want("gdb", soft(at[4]))
         assert track.go(StepPlan(FIRST, alone=True)) == (StopReason.BREAKPOINT, at[4])
+
+
+def test_a_break_in_on_another_processor_waits_for_a_step_alone_but_not_again_and_again() -> None:
+    """gdb aborts when it is told of another thread than the one that it steps off a breakpoint."""
+    code = (INC, INC, INC, SELF)
+    at = addresses(*code)
+    cpu = machine(*code, cpus=2, entries=(at[0], at[3]))
+    with track_on(cpu, cpus := MiniCpus(cpu, schedule=[1] * 20)) as track:
+        shown = []
+
+        def broken_into(_signal: int) -> None:
+            if not track.runner.waits_on():
+                shown.append(track.target.thread)
+                track.owner.on_visible(StopReason.INTERRUPT, SIGINT)
+
+        track.runner.is_break_in = lambda pc: pc == BREAK_IN + 1
+        track.owner.unexplained = broken_into
+        cpus.break_in(1)
+        assert track.go(StepPlan(FIRST, alone=True)) == (StopReason.STEP, at[1])
+        assert shown == []
+        for _ in range(3):
+            cpus.break_in(1)
+        cpus._schedule = iter([1] * 100)
+        assert track.go(StepPlan(FIRST, alone=True)) == (StopReason.INTERRUPT, BREAK_IN + 1)
+        assert shown == [SECOND]

@@ -125,13 +125,16 @@ class GdbConnection:
             return self._handlers.failed(NullmodemError(f"nullmodem failed: {error!r}"))
 
     def _interrupt(self) -> None:
-        """Ctrl-C. A gdb that waits while the target stands still, because another holds it, gets the stop there is."""
+        """Ctrl-C. A gdb that waits while the target stands still, because another holds it, gets the stop there is.
+
+        One that does not wait pressed it before it read of a stop, from which it may go on by itself.
+        """
         try:
+            stood = self._live.state is State.STOPPED
+            self._handlers.interrupt()
             stop = self._live.stop
-            if self._waiting_after is not None and self._live.state is State.STOPPED and stop is not None:
+            if stood and self._waiting_after is not None and stop is not None:
                 self._show(Stopped(stop))
-            else:
-                self._handlers.interrupt()
         except NullmodemError as error:
             self._tell(str(error))
 

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING
 from nullmodem.rsp.documents import Library, ThreadEntry, library_list, target_description, thread_list
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nullmodem.api.live import LiveSession
     from nullmodem.session.model import Module, Thread
 
 
 class Documents:
-    """Documents of one gdb, kept while it reads them piece by piece. ``every_task``: sleeping tasks are listed too."""
+    """Documents of one gdb, kept while it reads them piece by piece. ``every_task``: sleeping tasks are listed too.
 
-    def __init__(self, live: LiveSession) -> None:
+    ``client`` is who this gdb is to the session, or empty.
+    """
+
+    def __init__(self, live: LiveSession, client: Callable[[], str]) -> None:
         self._live = live
+        self._client = client
         self._kept: dict[tuple[str, str], bytes] = {}
         self._own_lists = 0
         self.every_task = False
@@ -54,12 +60,14 @@ class Documents:
         # then are names worth what they cost on the wire.
         names = self._own_lists == 0
         self._own_lists = max(0, self._own_lists - 1)
-        threads = self._live.threads(names=names, every_task=self.every_task)
+        threads = self._live.threads(self._client(), names=names, every_task=self.every_task)
         return thread_list([ThreadEntry(t.id, t.cpu, t.name, describe_thread(t)) for t in threads])
 
     def thread_description(self, thread: int) -> str:
         """What `info threads` shows beside a thread; empty for one that is not listed."""
-        found = next((t for t in self._live.threads(every_task=self.every_task) if t.id == thread), None)
+        found = next(
+            (t for t in self._live.threads(self._client(), every_task=self.every_task) if t.id == thread), None
+        )
         return describe_thread(found) if found else ""
 
 

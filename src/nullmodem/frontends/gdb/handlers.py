@@ -88,7 +88,7 @@ class Handlers:
         self._client: str | None = None
         self._thread: int | None = None
         self._texts = False
-        self._documents = Documents(live)
+        self._documents = Documents(live, lambda: self._client or "")
         self._monitor = Monitor(live, lambda: self._attached, self._documents, extra_commands)
         self._table: dict[type, Callable[..., Result]] = {
             requests.Supported: self._supported,
@@ -321,7 +321,7 @@ class Handlers:
         return replies.OK if self._live.thread_exists(request.thread) else replies.ErrorReply(EINVAL).encode()
 
     def _thread_info(self, _request: requests.ThreadInfoFirst) -> bytes:
-        threads = self._live.threads(names=False, every_task=self._documents.every_task)
+        threads = self._live.threads(self._client or "", names=False, every_task=self._documents.every_task)
         return replies.ThreadList(tuple(thread.id for thread in threads), end=False).encode()
 
     def _extra_info(self, request: requests.ThreadExtraInfo) -> bytes:
