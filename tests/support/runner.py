@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nullmodem.errors import WireClosed
 from nullmodem.rsp import requests
 from nullmodem.rsp.hexadecimal import ADDRESS_SPACE
 from nullmodem.rsp.requests import parse_request
@@ -71,7 +72,14 @@ class DirectLine:
         self._lock = threading.RLock()
         self._ready = os.eventfd(0, os.EFD_NONBLOCK)
         self._waiting = b""
-        self._muted = False
+        self._muted = self._gone = False
+
+    def unplug(self) -> None:
+        """Nothing comes any more, and nothing gets there."""
+        with self._lock:
+            if not self._waiting:
+                os.eventfd_write(self._ready, 1)
+            self._gone, self._waiting = True, b""
 
     def mute(self) -> None:
         """Swallow everything that is sent from here on."""
@@ -82,12 +90,16 @@ class DirectLine:
 
     def read(self, limit: int = 65536) -> bytes:
         with self._lock:
+            if self._gone:
+                return b""
             os.eventfd_read(self._ready)
             data, self._waiting = self._waiting[:limit], self._waiting[limit:]
             self._tell()
             return data
 
     def write(self, data: bytes) -> None:
+        if self._gone:
+            raise WireClosed("the line was unplugged")
         if not self._muted:
             self.poke(lambda: self._fake.receive(data))
 
@@ -98,6 +110,8 @@ class DirectLine:
 
     def deliver(self, data: bytes) -> None:
         """Let ``data`` come from the stub."""
+        if self._gone:
+            return
         quiet = not self._waiting
         self._waiting += data
         if quiet:

@@ -179,14 +179,25 @@ MATRIX = (
             LINE: (
                 "fuzz/test_line_faults.py::test_an_unplugged_line_is_an_error_at_once",
                 "unit/session/test_live.py::test_a_lost_target_is_told_at_once_by_everything_that_needs_it",
+                "unit/session/test_reconnection.py::test_a_line_that_does_not_come_back_ends_the_session_in_the_time_that_was_said",
             )
         },
     ),
     Row(
         "the line is plugged in again",
-        "connected again, with nothing taken for granted",
-        {},
-        gap="a session whose line was unplugged ends; attaching anew, or recovering it, is its user's to do",
+        "connected again within two seconds; what became of the target is found out, and nothing is sent twice",
+        {
+            LINE: (
+                "unit/session/test_reconnection.py::test_a_stop_that_nobody_heard_is_heard_when_the_line_is_back",
+                "unit/session/test_reconnection.py::test_a_target_that_stood_stands_and_what_gdb_has_set_in_it_is_kept",
+                "unit/session/test_reconnection.py::test_a_continue_that_did_not_get_there_is_not_sent_again_and_that_is_shown",
+                "unit/session/test_reconnection.py::test_a_continue_that_got_there_is_not_sent_again",
+                "unit/session/test_reconnection.py::test_a_target_that_rebooted_while_it_ran_is_noticed_and_left_running",
+                "unit/api/test_lines.py::test_a_terminal_that_goes_away_is_opened_again_where_it_was",
+                "unit/api/test_lines.py::test_a_ser2net_that_is_ended_and_started_again_is_connected_to_again",
+            ),
+            KERNEL: ("vm/test_reconnect.py::test_gdb_and_its_breakpoints_outlive_the_line",),
+        },
     ),
     Row(
         "a module is unloaded, or its init ends, with a breakpoint in it",

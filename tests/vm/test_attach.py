@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.api.attach import AttachOptions, ConsoleAt, attach, look_at_files, parse_console
+from nullmodem.api.attach import AttachOptions, attach, look_at_files, parse_console
+from nullmodem.api.lines import ConsoleAt
 from nullmodem.api.ways import parse_ways
 from nullmodem.errors import IdentityError, KernelDataError, StateError, TargetError, UsageError
 from nullmodem.kbuild import build_module, ensure_kernel

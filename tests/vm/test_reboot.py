@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.api.attach import AttachOptions, Connection, ConsoleAt, connect
+from nullmodem.api.attach import AttachOptions, Connection, connect
+from nullmodem.api.lines import ConsoleAt
 from nullmodem.api.live import LiveSession
 from nullmodem.api.ways import parse_ways
 from nullmodem.errors import TargetError, WireClosed

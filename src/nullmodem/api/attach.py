@@ -7,12 +7,12 @@ import contextlib
 import os
 import threading
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from nullmodem.api.beginning import begin
 from nullmodem.api.debuginfod import Debuginfod
 from nullmodem.api.files import read_files, release_of, usual_places
+from nullmodem.api.lines import ConsoleAt, open_lines
 from nullmodem.api.machine import Machine
 from nullmodem.api.shipped import ShippedModules
 from nullmodem.api.ways import DEFAULT_WAYS, make_ways, parse_ways
@@ -27,13 +27,11 @@ from nullmodem.stub.client import KgdbStub, Patience
 from nullmodem.symbols.plain import no_debug_info
 from nullmodem.symbols.vmlinux import Vmlinux
 from nullmodem.targets.board import BoardTarget
-from nullmodem.targets.console import Console
 from nullmodem.targets.console_shell import ConsoleShell
 from nullmodem.targets.ssh_shell import SshShell
 from nullmodem.waiting import wait_readable
-from nullmodem.wire.opening import open_wire
-from nullmodem.wire.recorder import RecordedBreaks, RecordedStream, Recorder
-from nullmodem.wire.shared import SharedLine
+from nullmodem.wire.recorder import Recorder
+from nullmodem.wire.reopening import SECONDS
 from nullmodem.wire.spec import Wire, baud_of, parse_wire
 
 if TYPE_CHECKING:
@@ -47,18 +45,13 @@ if TYPE_CHECKING:
     from nullmodem.session.events import Subscription
     from nullmodem.targets.break_in import BreakInWays
     from nullmodem.targets.carrying import Shell
+    from nullmodem.targets.console import Console
     from nullmodem.wire.streams import ByteStream
 
 ATTACH_SECONDS = 45.0
+RECONNECT_SECONDS = SECONDS
 AHEAD = 128
 """Bytes a cache miss reads at least: 25 ms of a line at 115200 baud, with its packet."""
-
-
-class ConsoleAt(Enum):
-    """Where the target's console is, if it has no line of its own."""
-
-    SAME = "same"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +59,7 @@ class AttachOptions:
     """The target. ``console`` is a line of its own, or whether it shares kgdb's. ``search`` are directories with
     modules' files; ``build_tree`` is where modules are built against, None when the vmlinux is not in one.
     ``debuginfod``: servers may be asked for debug info. ``record`` is a new file to which everything between the
-    session and kgdb is recorded.
+    session and kgdb is recorded. ``away``: seconds for a line that has gone to come back; 0: it ends the session.
     """
 
     wire: Wire
@@ -78,6 +71,7 @@ class AttachOptions:
     policy: Policy = Policy.RELEASE
     debuginfod: bool = False
     record: Path | None = None
+    away: float = RECONNECT_SECONDS
 
 
 def parse_console(text: str) -> Wire | ConsoleAt:
@@ -118,13 +112,14 @@ def look_at_files(options: AttachOptions) -> Found:
 @dataclass(frozen=True, slots=True)
 class Connection:
     """An open line with a session on it that has not met its target yet. ``shell`` runs commands there, if anything
-    does. ``resources`` closes what belongs to it.
+    does. ``reopen`` opens the line once more, see `Lines.reopen`. ``resources`` closes what belongs to it.
     """
 
     session: Session
     ways: BreakInWays
     console: Console | None
     shell: Shell | None
+    reopen: Callable[[bool], ByteStream]
     resources: contextlib.ExitStack
 
 
@@ -148,18 +143,19 @@ def connect(
         if options.record is not None:
             recorder = Recorder(options.record, arch.name, {"wire": str(options.wire)})
             stack.callback(recorder.close)
-        ends = _open(options, workdir, stack, recorder)
-        typing = ConsoleShell(ends.console, _console_baud(options)) if ends.console is not None else None
-        ways = make_ways(options.ways, ends.line, ends.console, typing)
+        lines = open_lines(options.wire, options.console, workdir / "console.log", recorder, lasting=options.away > 0)
+        stack.callback(lines.close)
+        typing = ConsoleShell(lines.console, _console_baud(options)) if lines.console is not None else None
+        ways = make_ways(options.ways, lines.line, lines.console, typing)
         shell = _shell(options, typing, stack)
-        stub = KgdbStub(ends.stub, arch, patience=Patience(baud=baud_of(options.wire)))
+        stub = KgdbStub(lines.stub, arch, patience=Patience(baud=baud_of(options.wire)))
         session = Session(stub, files, EventBus(), ahead=AHEAD, policy=options.policy)
         if recorder is not None:
             recorder.on_trouble = session.say
         if journal is not None:
             kept = Journal(journal, _head(options, search), armed)
             session.table.send_through(lambda inserter: JournaledStub(inserter, kept))
-        return Connection(session, ways, ends.console, shell, stack.pop_all())
+        return Connection(session, ways, lines.console, shell, lines.reopen, stack.pop_all())
 
 
 def attach(
@@ -190,6 +186,8 @@ def attach(
 
         def prepare(live: LiveSession) -> None:
             made.ways.stopped = live.stopped_within
+            if options.away > 0:
+                live.survives(made.reopen, options.away)
 
         tell("stopping the kernel")
         try:
@@ -229,45 +227,6 @@ def _head(options: AttachOptions, search: tuple[Path, ...]) -> JournalHead:
     ways = tuple(str(way) for way in options.ways)
     places = tuple(str(place) for place in search)
     return JournalHead(str(options.wire), str(options.vmlinux), places, console, ways, os.getpid())
-
-
-@dataclass(frozen=True, slots=True)
-class _Ends:
-    """``line`` is the console's, ``stub`` kgdb's; they are two sides of one or not."""
-
-    stub: ByteStream
-    line: SharedLine | None
-    console: Console | None
-
-
-def _open(
-    options: AttachOptions, workdir: Path, stack: contextlib.ExitStack, recorder: Recorder | None = None
-) -> _Ends:
-    stream = open_wire(options.wire)
-    stack.callback(stream.close)
-    log = workdir / "console.log"
-    if options.console is ConsoleAt.SAME:
-        # Text may hold what looks like a stop. Where it has been told from the stub's, the stub's is recorded.
-        breaks = stream if recorder is None else RecordedBreaks(stream, recorder)
-        line = SharedLine(breaks, baud=baud_of(options.wire))
-        stub = _recorded(line.protocol, recorder)
-    elif options.console is ConsoleAt.NONE:
-        return _Ends(_recorded(stream, recorder), None, None)
-    else:
-        own = open_wire(options.console)
-        line = SharedLine(own, baud=baud_of(options.console), has_stub=False)
-        stub = _recorded(stream, recorder)
-    stack.callback(line.protocol.close)
-    console = Console(line.console, log, refuses=lambda: _STANDS_STILL if line.stands_still() else "")
-    stack.callback(console.close)
-    return _Ends(stub, line, console)
-
-
-def _recorded(stub: ByteStream, recorder: Recorder | None) -> ByteStream:
-    return stub if recorder is None else RecordedStream(stub, recorder)
-
-
-_STANDS_STILL = "the target is stopped, and its debugger has the line: type again when it runs"
 
 
 def _watch(live: LiveSession, target: BoardTarget) -> Callable[..., None]:

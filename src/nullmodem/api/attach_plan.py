@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nullmodem.api.attach import AttachOptions, ConsoleAt, parse_console
+from nullmodem.api.attach import RECONNECT_SECONDS, AttachOptions, parse_console
 from nullmodem.api.config import configured_target
+from nullmodem.api.lines import ConsoleAt
 from nullmodem.api.sessions import NAME
 from nullmodem.api.ways import DEFAULT_WAYS, parse_ways
 from nullmodem.errors import UsageError
@@ -33,6 +34,7 @@ class AttachPlan:
     listen: str = ""
     debuginfod: bool = False
     record: Path | None = None
+    away: float = RECONNECT_SECONDS
 
 
 def options_of(plan: AttachPlan) -> AttachOptions:
@@ -48,6 +50,7 @@ def options_of(plan: AttachPlan) -> AttachOptions:
             ways=plan.ways or named.break_in,
             debuginfod=plan.debuginfod,
             record=plan.record,
+            away=plan.away,
         )
     wire = parse_console(plan.target)
     if isinstance(wire, ConsoleAt):
@@ -61,6 +64,7 @@ def options_of(plan: AttachPlan) -> AttachOptions:
         ways=parse_ways(plan.ways or DEFAULT_WAYS),
         debuginfod=plan.debuginfod,
         record=plan.record,
+        away=plan.away,
     )
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from typing import TYPE_CHECKING, TypeVar
 
+from nullmodem.api.awaiting import next_stop, until_running
 from nullmodem.api.leaving import stop_to_leave
+from nullmodem.api.reconnecting import Reconnecting
 from nullmodem.api.status import Status, status_of
 from nullmodem.api.taking import TakeOver
-from nullmodem.errors import NullmodemError, StateError, UsageError, WireTimeout
+from nullmodem.errors import NullmodemError, UsageError, WireTimeout
 from nullmodem.session.engine import Engine
-from nullmodem.session.model import Client, Lost, Module, Resume, Said, State, Stop, Stopped, Thread
+from nullmodem.session.model import Client, Module, Resume, Said, State, Stop, Thread
 from nullmodem.session.reboot import break_in_failed
-from nullmodem.waiting import wait_readable
+from nullmodem.wire.reopening import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from nullmodem.session.session import Session
     from nullmodem.stub.arch import Arch, Registers
     from nullmodem.wire.meter import WireCost
+    from nullmodem.wire.streams import ByteStream
 
 T = TypeVar("T")
 
@@ -47,6 +49,7 @@ class LiveSession:
         self._breaking = threading.Lock()
         self._doing = threading.local()
         self._taking = TakeOver(self._engine, session, break_in)
+        self._reconnecting: Reconnecting | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -70,6 +73,10 @@ class LiveSession:
         assert stop is not None
         return stop
 
+    def survives(self, reopen: Callable[[bool], ByteStream], seconds: float = SECONDS) -> None:
+        """From here on have the session outlive its line by so many seconds: see `Reconnecting`."""
+        self._reconnecting = Reconnecting(self._engine, self._session, self._break_in, reopen, self._breaking, seconds)
+
     def close(self, *, release: bool) -> None:
         """End the session. ``release``: lift every breakpoint and let the target run first, breaking in if need be.
 
@@ -77,6 +84,8 @@ class LiveSession:
         """
         if self._engine.ended:
             return
+        if self._reconnecting is not None:
+            self._reconnecting.close()
         try:
             if release and self.state not in (State.LOST, State.DISCONNECTED):
                 stop_to_leave(self, lambda: self._call(lambda: self._session.runner.late_steps))
@@ -244,6 +253,8 @@ class LiveSession:
         """Whether the target stops for all to see, or is met for the first time, within that time."""
         if self._taking.under_way:
             return self._taking.met_within(seconds)
+        if self._reconnecting is not None and self._reconnecting.under_way:
+            return self._reconnecting.stopped_within(seconds)
         try:
             self.wait_for_stop(seconds)
         except WireTimeout:
@@ -261,8 +272,7 @@ class LiveSession:
         try:
             stop = self._call(lambda: self._session.stop if self._session.state is State.STOPPED else None)
             if stop is None or stop.number <= after:
-                self._require_target()
-                stop = self._next_stop(subscription, time.monotonic() + timeout, timeout)
+                stop = next_stop(self, subscription, timeout)
             self.somebody_knows()
             return stop
         finally:
@@ -271,38 +281,10 @@ class LiveSession:
     def wait_until_running(self, timeout: float) -> None:
         """Return once the target runs. Raises WireTimeout, StateError as `wait_for_stop` does."""
         subscription = self.subscribe()
-        deadline = time.monotonic() + timeout
         try:
-            while not self.is_running:
-                remaining = deadline - time.monotonic()
-                self._require_target()
-                if remaining <= 0 or not wait_readable([subscription], remaining):
-                    msg = f"the target was not resumed within {timeout:.0f} s"
-                    raise WireTimeout(msg)
-                subscription.get()
+            until_running(self, subscription, timeout)
         finally:
             subscription.close()
-
-    def _require_target(self) -> None:
-        if self.state is State.LOST:
-            raise StateError("the target is lost", state=State.LOST.value)
-
-    def _next_stop(self, subscription: Subscription, deadline: float, timeout: float) -> Stop:
-        while True:
-            event = subscription.get()
-            match event:
-                case Stopped(stop):
-                    return stop
-                case Lost(reason):
-                    msg = f"the target is lost: {reason}"
-                    raise StateError(msg, state=State.LOST.value)
-                case None:
-                    remaining = deadline - time.monotonic()
-                    if remaining <= 0 or not wait_readable([subscription], remaining):
-                        msg = f"the target did not stop within {timeout:.0f} s"
-                        raise WireTimeout(msg)
-                case _:
-                    pass
 
     def hold_next_load(self, name: str) -> None:
         """Stop visibly when this module's init is about to run."""

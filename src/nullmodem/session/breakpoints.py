@@ -57,6 +57,7 @@ class BreakpointTable:
         self._armed: set[Breakpoint] = set()
         self._proven: set[Breakpoint] = set()
         self._standing: frozenset[Breakpoint] = frozenset()
+        self._doubted = False
 
     def send_through(self, wrap: Callable[[Inserter], Inserter]) -> None:
         """From here on, have everything for the stub pass what ``wrap`` makes of it."""
@@ -114,6 +115,7 @@ class BreakpointTable:
             BreakpointRefused: the stub will not have it.
         """
         if breakpoint_ not in self._armed and breakpoint_ not in self._proven:
+            self._settle()
             try:
                 self._insert(breakpoint_)
             except StubError as error:
@@ -141,6 +143,7 @@ class BreakpointTable:
 
     def drop_range(self, start: int, end: int) -> None:
         """The kernel is about to free [start, end): nobody may want or have anything there."""
+        self._settle()
         gone = [b for b in {*self._owners, *self._armed, *self._proven} if start <= b.address < end]
         for breakpoint_ in gone:
             self._owners.pop(breakpoint_, None)
@@ -165,6 +168,7 @@ class BreakpointTable:
         Raises:
             StubError: the stub refuses one that it had accepted before.
         """
+        self._settle()
         lifted = frozenset(without)
         target = {
             b
@@ -184,6 +188,18 @@ class BreakpointTable:
         """The stub dropped everything: it was sent ``?`` or ``D``, or the machine was reset."""
         self._armed.clear()
         self._proven.clear()
+        self._doubted = False
+
+    def doubt(self) -> None:
+        """What the stub has is not known for certain, for what was on its way to it may be lost. Before it is changed
+        again the stub is made to forget all of it; until then it is taken to have what it was last known to have."""
+        self._doubted = True
+
+    def _settle(self) -> None:
+        if self._doubted:
+            self._stub.forget_breakpoints()
+            self._armed.clear()
+            self._doubted = False
 
     def rearm(self) -> None:
         """The stub dropped everything while the target stood still: give it back what it had."""

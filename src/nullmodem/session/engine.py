@@ -32,6 +32,11 @@ class Driven(Protocol):
     def on_wire(self) -> None: ...
     def patience(self) -> float | None: ...
     def on_overdue(self) -> None: ...
+    def on_away(self) -> bool:
+        """The line is gone. Whether it is waited for: until it is back, `is_away` is true."""
+
+    @property
+    def is_away(self) -> bool: ...
     def on_lost(self, error: WireClosed) -> None: ...
     def on_trouble(self, error: NullmodemError) -> None: ...
 
@@ -46,7 +51,7 @@ class Engine:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         self._stopping = False
-        self._lost = False
+        self._lost = self._line_changed = False
         self._thread = threading.Thread(target=self._run, name="nullmodem-engine", daemon=True)
 
     @property
@@ -87,15 +92,15 @@ class Engine:
             self._thread.join()
 
     def _run(self) -> None:
-        wire = self._driven.fileno()  # kept: whoever closes the line does not ask first
+        wire: int | None = None
         with selectors.DefaultSelector() as selector:
             selector.register(self._reader, selectors.EVENT_READ)
-            selector.register(wire, selectors.EVENT_READ)
             while True:
-                ready = {key.fd for key, _events in selector.select(None if self._lost else self._driven.patience())}
-                if not ready and not self._lost:
+                wire = self._watch(selector, wire)
+                ready = {key.fd for key, _events in selector.select(self._driven.patience() if self._heard else None)}
+                if not ready and self._heard:
                     self._guard(self._driven.on_overdue)
-                if wire in ready and not self._lost:
+                if wire in ready and self._heard:
                     self._guard(self._driven.on_wire)
                 if self._reader in ready:
                     os.read(self._reader, 4096)
@@ -104,9 +109,23 @@ class Engine:
                     self._serve(*self._queue.popleft())
                 if stopping:
                     break
-                if self._lost and wire in selector.get_map():
-                    selector.unregister(wire)
         self._close()
+
+    @property
+    def _heard(self) -> bool:
+        """Whether there is a line that may say something."""
+        return not (self._lost or self._driven.is_away)
+
+    def _watch(self, selector: selectors.BaseSelector, wire: int | None) -> int | None:
+        """Wait on the line there is now. The descriptor is kept: whoever closes a line does not ask first."""
+        now = self._driven.fileno() if self._heard else None
+        if now != wire or self._line_changed:  # another line may have the descriptor that the last one had
+            if wire is not None:
+                selector.unregister(wire)
+            if now is not None:
+                selector.register(now, selectors.EVENT_READ)
+        self._line_changed = False
+        return now
 
     def _close(self) -> None:
         with self._lock:  # who told it to stop may still be writing
@@ -134,10 +153,15 @@ class Engine:
     def _fail(self, error: Exception) -> None:
         """The thread must not end without a word: everybody would wait for it for ever."""
         _log.error("the engine failed", exc_info=error)
-        self._lose(WireClosed(f"nullmodem failed: {error!r}", hint="Please report this, with the log."))
+        if not self._lost:
+            self._lost = True
+            self._driven.on_lost(WireClosed(f"nullmodem failed: {error!r}", hint="Please report this, with the log."))
 
     def _lose(self, error: WireClosed) -> None:
-        if not self._lost:
+        if self._lost:
+            return
+        self._line_changed = True
+        if not self._driven.on_away():
             self._lost = True
             self._driven.on_lost(error)
 
@@ -151,3 +175,5 @@ class Engine:
             future.set_exception(error)
         except BaseException as error:
             future.set_exception(error)
+        if self._driven.is_away:  # whoever called may have been told otherwise
+            self._line_changed = True

@@ -78,7 +78,7 @@ class ModuleNews:
 
     def left(self, client: str) -> None:
         """A client is gone, and is waited for no longer."""
-        if self._barrier.left(client):
+        if self._barrier.left(client) and not self._session.is_away:
             self._session.set_out(self._go_on)
 
     def _go_on(self) -> None:

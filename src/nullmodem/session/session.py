@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import NullmodemError, StateError, WireClosed
-from nullmodem.session.break_in import BreakIns, called_by_module, show_interrupted
+from nullmodem.session.break_in import BreakIns, show_interrupted
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.clients import Attached, Clients
 from nullmodem.session.conditions import Conditions, Terms
@@ -29,11 +29,13 @@ from nullmodem.session.model import (
 )
 from nullmodem.session.module_news import ModuleNews
 from nullmodem.session.planning import Planner
-from nullmodem.session.running import HOST_SIGNALS, SIGINT, SIGTRAP, Runner
+from nullmodem.session.reconnection import Reconnection
+from nullmodem.session.running import SIGINT, SIGTRAP, Runner
 from nullmodem.session.stepping import ContinuePlan
 from nullmodem.session.stopped import StoppedTarget
 from nullmodem.session.threads import public_id, require_own
 from nullmodem.session.unattended import Unattended
+from nullmodem.session.unexplained import explain
 from nullmodem.session.watch import Watches
 from nullmodem.session.wishes import Wishes
 from nullmodem.session.world import Files, World, meet
@@ -41,6 +43,7 @@ from nullmodem.session.world import Files, World, meet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nullmodem.rsp.replies import StopReply
     from nullmodem.session.events import EventBus
     from nullmodem.session.hooks import Hook
     from nullmodem.stub.client import KgdbStub
@@ -71,6 +74,7 @@ class Session:
         self.stops = 0  # the number of the last one
         self._world: World | None = None
         self.news = ModuleNews(self)
+        self.reconnection = Reconnection(self)
 
     # -- beginning and end ---------------------------------------------------------------------------------------
 
@@ -112,6 +116,13 @@ class Session:
             self.target.end()
         self.state = State.DISCONNECTED
 
+    def on_away(self) -> bool:
+        return self.reconnection.line_gone()
+
+    @property
+    def is_away(self) -> bool:
+        return self.reconnection.is_away
+
     def on_lost(self, error: WireClosed) -> None:
         """The wire is gone, and with it the target as far as we can tell."""
         self.state = State.LOST
@@ -144,7 +155,7 @@ class Session:
     @property
     def still(self) -> bool:
         """Whether the target can be looked at: it is stopped, or waits for clients to learn of a module."""
-        return self.state is State.STOPPED or self.news.being_told
+        return self.state is State.STOPPED or (self.news.being_told and not self.is_away)
 
     def require_stopped(self, doing: str) -> None:
         """Raises StateError unless the target stands still."""
@@ -190,8 +201,17 @@ class Session:
             StateError: there is no target to resume, or the thread asked to step is not the one that stopped.
         """
         client = self.clients.get(client_id)
+        try:
+            return self._resume(client, request)
+        except WireClosed:
+            if not (self.on_away() and self.reconnection.ran):
+                raise
+            client.waiting = True  # whether it runs is found out when the line is back
+            return Resumption(Answer.WAIT, self.stops)
+
+    def _resume(self, client: Attached, request: Resume) -> Resumption:
         after = self.stops
-        if self.news.being_told:
+        if self.news.being_told and not self.is_away:
             return self.news.answered(client, request)
         if self.state is State.RUNNING:
             client.waiting = True
@@ -204,14 +224,14 @@ class Session:
         if client.follows_modules and client.seen_modules != self.world.modules.generation:
             client.seen_modules = self.world.modules.generation
             return Resumption(Answer.MODULES, after, self.stop)
-        if not self.clients.acquire(client_id):
+        if not self.clients.acquire(client.id):
             client.waiting = True
             holder = self.clients.holder
             return Resumption(Answer.WAIT, after, held_by=holder.name if holder else "")
         require_own(request, self.target.thread)
         client.waiting = True
         try:
-            self._run_for(client_id, request, self.stop)
+            self._run_for(client.id, request, self.stop)
         except NullmodemError:
             client.waiting = False
             raise
@@ -243,7 +263,9 @@ class Session:
         if self.state is State.RUNNING and not self.clients.attached:
             self.runner.forget()  # a step that ended now would leave the target standing for nobody
         missed = client_id if vanished else ""
-        if self.news.being_told:
+        if self.is_away:
+            self.news.left(client_id)
+        elif self.news.being_told:
             if not (self.clients.attached or self.unattended.goes_on_without(missed)):
                 self.news.wait_no_longer()
                 self.on_visible(StopReason.MODULE_LOAD, SIGTRAP)
@@ -284,6 +306,8 @@ class Session:
 
         One that stands in the middle of a client's command is kept from going on with it.
         """
+        if self.is_away and self.reconnection.ran:
+            self.break_ins.want(client_id)  # done when the line is back
         if self.state is State.STOPPED and self.planner.in_command and self.stop is not None:
             self.break_ins.want(client_id)
             self.break_ins.shown(self.stop.reason)
@@ -302,10 +326,16 @@ class Session:
     def on_wire(self) -> None:
         reply = self.stub.take_stop()
         if reply is not None:
-            self.break_ins.stands()
-            self.world.threads.new_stop()
-            self.runner.arrived(reply)
-            self.unattended.leave()
+            self.take_stop(reply)
+
+    def take_stop(self, reply: StopReply) -> None:
+        """The target has stopped, and said so."""
+        self.reconnection.noticed(reply)
+        self.break_ins.stands()
+        self.world.threads.new_stop()
+        self.runner.arrived(reply)
+        self.reconnection.dealt_with()
+        self.unattended.leave()
 
     def patience(self) -> float | None:
         return self.stub.patience()
@@ -330,22 +360,7 @@ class Session:
         return watched is not None
 
     def on_unexplained(self, signal: int) -> None:
-        """Not a breakpoint of ours and not a step: a break-in, a watchpoint, a trap in the code, or a fault."""
-        world, target = self.world, self.target
-        if world.kernel.in_break_function(target.own_pc) and not called_by_module(world, target, self.stub.arch):
-            reason = self.break_ins.met(world, target, self.say)
-            if reason is None:
-                self.runner.go_on()
-            elif reason is not StopReason.INTERRUPT or not self.runner.waits_on():
-                self.on_visible(reason, SIGINT if reason is StopReason.INTERRUPT else SIGTRAP)
-        elif signal == SIGTRAP:
-            watched = self.watches.explain(target, self.stub.arch)
-            if watched is None and self.table.has_forgotten_watch:
-                self.runner.go_on()
-            else:
-                self.on_visible(StopReason.WATCHPOINT if watched else StopReason.TRAP, SIGTRAP, watched=watched)
-        else:
-            self.on_visible(StopReason.FAULT, HOST_SIGNALS.get(signal, signal))
+        explain(self, signal)
 
     def on_breakpoint(self, pc: int) -> bool:
         return self.wishes.stop_at(pc)

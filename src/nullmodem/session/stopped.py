@@ -61,6 +61,20 @@ class StoppedTarget:
         self.thread = thread
         self._still = True
 
+    def stands_where_it_stood(self) -> bool:
+        """Over another line: whether the processor is where it was. What else was read of it is read again then, and
+        changes that are still to be written stay so."""
+        before = {
+            name: {self._before(name), self._changed.get(name)} for name in (self._stub.arch.pc, self._stub.arch.sp)
+        }
+        now = {name: self._stub.read_register(self._stub.arch.register(name)) for name in before}
+        if not all(before[name] <= {None} or now[name] in before[name] for name in now):
+            return False
+        self._cache.clear()
+        self._threads.clear()
+        self._reported, self._known = None, now
+        return True
+
     def end(self) -> None:
         """The target runs: nothing is known of it."""
         self._cache.clear()

@@ -27,6 +27,7 @@ from nullmodem.rsp.hexadecimal import parse_hex
 from nullmodem.rsp.threads import ALL_THREADS, parse_thread_id
 from nullmodem.stub.exchange import Exchange, Patience
 from nullmodem.stub.kdb import check_command
+from nullmodem.stub.renewal import Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,7 @@ class KgdbStub:
         self._exchange = Exchange(
             stream, meter=meter, patience=patience, on_text=on_text, clock=clock, wait=wait, log=log
         )
+        self.renewal = Renewal(self._exchange, self.current_thread, self._note_stop)
         self._known_threads: set[int] = set()
         self._processors: set[int] = set()
         self._selected: int | None = None
@@ -313,9 +315,9 @@ class KgdbStub:
         self._processors |= {thread for thread in found if thread < ALL_THREADS}
         return tuple(found)
 
-    def current_thread(self) -> int:
+    def current_thread(self, timeout: float | None = None) -> int:
         """The thread that stopped the machine: a pid, or the shadow id of an idle processor."""
-        reply = self._exchange.ask(requests.CurrentThread(), characters=20)
+        reply = self._exchange.ask(requests.CurrentThread(), characters=20, timeout=timeout)
         if not reply.startswith(b"QC"):
             msg = f"the stub answered {reply!r} where the current thread was expected"
             raise RemoteProtocolError(msg)

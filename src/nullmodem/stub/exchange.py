@@ -55,6 +55,7 @@ class Patience:
 class Exchange:
     """The line to one stub, used by one thread. ``running``: the target was set running and has not stopped.
     ``at_kdb``: kdb's prompt has come from a target that ran, which therefore stands, and kdb has the line.
+    ``gone``: the line has ended.
 
     Arguments as for `KgdbStub`.
     """
@@ -79,6 +80,12 @@ class Exchange:
         self._on_text = on_text or (lambda _text: None)
         self._clock = clock
         self._wait = wait or (lambda stream, seconds: bool(wait_readable([stream], seconds)))
+        self.renew(stream)
+
+    def renew(self, stream: ByteStream) -> None:
+        """Use another line from here on. Nothing is owed on it, and nothing that was sent before is sent again."""
+        self._stream = stream
+        self.gone = False
         self._connection = ClientConnection()
         self._pending: list[bytes] = []
         self._output = bytearray()  # console output (``O`` packets) that came before an answer
@@ -164,8 +171,12 @@ class Exchange:
         """Send what sets the target running."""
         self._await_end_of_output()
         self._resuming, self._set_out = payload, 1
-        self._send(payload)
-        self.running = True
+        try:
+            self._send(payload)
+        finally:
+            self.running = (
+                self._connection.outstanding == payload
+            )  # when the line ends meanwhile, it may run all the same
 
     def take(self) -> bytes | None:
         """The next packet a running target has sent, or None. Never blocks. Raises WireClosed."""
@@ -190,7 +201,7 @@ class Exchange:
         try:
             self._connection.timeout()
         except WireTimeout:
-            if not self._repeats_its_stop() and not self._stands_still():
+            if not self.repeats_its_stop(self.answer_seconds) and not self._stands_still():
                 raise
             if self._pending:  # it ran, and has stopped
                 return
@@ -201,14 +212,20 @@ class Exchange:
             self._send(self._resuming)
         self._flush()
 
-    def _repeats_its_stop(self) -> bool:
-        """Whether the target holds a stop that was not acknowledged. It would take the ``$`` of a question for that,
-        forget its stop and answer, and so seem never to have run.
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it was told to run, and did not say that it does."""
+        return self.running and self._connection.outstanding is not None and not self._connection.acknowledged
+
+    def repeats_its_stop(self, seconds: float) -> bool:
+        """Whether the target holds a stop that was not acknowledged, and says so in ``seconds``; `take` has it then.
+
+        It would take the ``$`` of a question for that, forget its stop and answer, and so seem never to have run.
         """
         for _attempt in range(_ATTEMPTS):
             self._connection.ask_again()
             self._flush()
-            deadline, before = self._clock() + self.answer_seconds, self.meter.cost.bytes_in
+            deadline, before = self._clock() + seconds, self.meter.cost.bytes_in
             while not self._pending and (left := deadline - self._clock()) > 0 and self._wait(self._stream, left):
                 self._receive()
             if self._pending or self.meter.cost.bytes_in - before <= 1:  # nothing, or a terminal's echo; else damaged
@@ -228,7 +245,7 @@ class Exchange:
 
     def has_forgotten(self, seconds: float) -> bool:
         """Whether a target that was set running stands still and answers, and has not told of its stop."""
-        if not self.running or (self._connection.outstanding is not None and not self._connection.acknowledged):
+        if not self.running or self.is_in_doubt:
             return False
         self._connection.give_up()
         self.running, self._in_doubt = False, True
@@ -254,7 +271,11 @@ class Exchange:
         data = self._connection.data_to_send()
         if data:
             self.meter.sent(len(data))
-            self._stream.write(data)
+            try:
+                self._stream.write(data)
+            except WireClosed:
+                self.gone = True
+                raise
 
     def _await_reply(self, request: requests.Request, patience: float, *, again: bool) -> bytes:
         """``again``: when time is over do what can be done to have a lost answer; each attempt has its own time."""
@@ -311,6 +332,7 @@ class Exchange:
         if data is None:
             return
         if not data:
+            self.gone = True
             msg = "the other end of the wire is gone"
             raise WireClosed(msg)
         self.meter.received(len(data))

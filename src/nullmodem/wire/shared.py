@@ -32,6 +32,8 @@ _log = logging.getLogger("nullmodem.line")
 _BUFFER = 1 << 20
 _TYPED = 4096
 _RUNNING_SECONDS = 3.0
+_REPEAT = b"-\x7f"
+"""Two bytes that have a stub repeat its stop. A terminal takes the second to erase the first."""
 
 
 class ProtocolEnd(SocketStream):
@@ -51,15 +53,49 @@ class ProtocolEnd(SocketStream):
         self._line.close()
 
 
+class NoLine:
+    """`ByteStream` in place of one that has gone."""
+
+    def fileno(self) -> int:
+        """There is none."""
+        return -1
+
+    def read(self, _limit: int = 65536) -> bytes:
+        """Nothing comes."""
+        return b""
+
+    def write(self, data: bytes) -> None:
+        """Raises WireClosed."""
+        raise WireClosed(f"the line is gone: {len(data)} bytes were not sent")
+
+    def send_break(self) -> None:
+        """Raises WireClosed."""
+        raise WireClosed("the line is gone, and carries no BREAK")
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 class SharedLine:
     """Owns ``stream``. With ``has_stub`` false all of it is console. Methods may be called from any thread.
 
-    ``baud`` is the line's rate where it is known: how long a character takes decides how long a silence is.
+    ``baud`` is the line's rate where it is known: how long a character takes decides how long a silence is. When the
+    stream ends the line does, too, unless ``gone`` is given: that is called, in the line's thread, and the console
+    stays, quiet, until `carry_on` brings another stream. `protocol` has ended with the stream.
     """
 
-    def __init__(self, stream: ByteStream, *, baud: int | None = None, has_stub: bool = True) -> None:
+    def __init__(
+        self,
+        stream: ByteStream,
+        *,
+        baud: int | None = None,
+        has_stub: bool = True,
+        gone: Callable[[], None] | None = None,
+    ) -> None:
         self._stream = stream
-        self._splitter = Splitter(character=10 / baud if baud else 0.0)
+        self._character = 10 / baud if baud else 0.0
+        self._splitter = Splitter(character=self._character)
+        self._gone = gone
         self._has_stub = has_stub
         self._text, self.console = _pair()
         self._packets, protocol = _pair()
@@ -79,6 +115,36 @@ class SharedLine:
         with contextlib.suppress(WireClosed):
             self._order(lambda: None)
         return self._splitter.state is SplitState.STOPPED
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the stream has ended, and no other has come."""
+        return isinstance(self._stream, NoLine)
+
+    def part(self) -> None:
+        """Let the stream go, if it has not gone by itself: another is to be opened. Raises WireClosed."""
+        self._order(self._part)
+
+    def carry_on(self, stream: ByteStream, *, standing: bool) -> ProtocolEnd:
+        """Go on with another stream. Returns the new `protocol`.
+
+        ``standing``: the target stood still when the last one ended. One that ran may have stopped meanwhile, and waits
+        for the acknowledgement of a stop that nobody heard: it is asked for it, as any byte but that does.
+
+        Raises WireClosed: the line is closed; the stream is the caller's then.
+        """
+
+        def take() -> None:
+            self._part()
+            self._stream, self._splitter = stream, Splitter(character=self._character)
+            SocketStream.close(self.protocol)
+            self._packets, protocol = _pair()
+            self.protocol = ProtocolEnd(protocol, self)
+            if self._has_stub and not standing:
+                stream.write(_REPEAT)
+
+        self._order(take)
+        return self.protocol
 
     @property
     def _listens(self) -> bool:
@@ -106,6 +172,10 @@ class SharedLine:
         """The target was told to stop by other means: if it keeps silent now, it may have done so."""
         self._order(lambda: self._splitter.broke_in(time.monotonic()))
 
+    def hang_up(self) -> None:
+        """As a debugger's end does that is closed: its last word is passed on. Safe to call twice."""
+        self.protocol.close()
+
     def close(self) -> None:
         """Let the line go; both ends see that. Safe to call twice, from any thread."""
         with self._lock:
@@ -132,7 +202,7 @@ class SharedLine:
 
     def _run(self) -> None:
         try:
-            while not self._closing and self._turn():
+            while not self._closing and self._survives(self._turn):
                 pass
         except (NullmodemError, OSError, ValueError) as error:
             _log.info("the line has ended: %s", error)  # whoever waits at the other ends sees them close
@@ -150,6 +220,26 @@ class SharedLine:
             for end in (self._text, self._packets):
                 end.close()
 
+    def _survives(self, turn: Callable[[], bool]) -> bool:
+        """Whether there is another turn after this one."""
+        try:
+            return turn()
+        except WireClosed as error:
+            if self._gone is None or self._closing:
+                raise
+            _log.info("the line has gone: %s", error)
+            self._part()
+            self._gone()
+            return True
+
+    def _part(self) -> None:
+        """Be without a stream, if there is one."""
+        if not self.is_away:
+            self._text.sendall(self._splitter.rest())
+            self._stream.close()
+            self._stream, self._splitter = NoLine(), Splitter()
+            self._packets.close()
+
     def _drain(self) -> None:
         """The last word of a debugger that has gone: the stub waits for it before it lets the target run."""
         with contextlib.suppress(NullmodemError, OSError, ValueError):
@@ -160,14 +250,11 @@ class SharedLine:
     def _turn(self) -> bool:
         """Wait for something and deal with it. False at the line's end."""
         deadline = self._splitter.deadline
-        sources: list[int] = [self._reader, self._stream.fileno(), self._packets.fileno()]
-        if self._listens:
-            sources.append(self._text.fileno())
-        ready = wait_readable(sources, None if deadline is None else deadline - time.monotonic())
+        ready = wait_readable(self._sources(), None if deadline is None else deadline - time.monotonic())
         if self._stream.fileno() in ready:
             data = self._stream.read()
             if data == b"":
-                return False
+                raise WireClosed("the other end of the line is gone")
             self._received(data or b"")
         elif not ready:
             self._splitter.tick(time.monotonic())
@@ -186,6 +273,12 @@ class SharedLine:
             os.read(self._reader, 4096)
         self._obey()
         return True
+
+    def _sources(self) -> list[int]:
+        if self.is_away:
+            return [self._reader]
+        sources = [self._reader, self._stream.fileno(), self._packets.fileno()]
+        return [*sources, self._text.fileno()] if self._listens else sources
 
     def _received(self, data: bytes) -> None:
         _log.debug("<- %r", data)

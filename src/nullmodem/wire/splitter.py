@@ -80,11 +80,9 @@ class Splitter:
         self._line = bytearray()
         self._held = bytearray()
         self._deadline: float | None = None
-        self._tail = b""  # of the text, since its last line end
-        self._recent = b""  # of the text, whatever its lines
+        self._tail = self._recent = b""  # of the text: since its last line end; whatever its lines
         # Running: how often it was asked for its stop again, and where in what is held the answer begins.
-        self._challenges = 0
-        self._mark = 0
+        self._challenges = self._mark = 0
         self._fresh = False  # nothing has come since it was told to go on
         self._acknowledged = True
         self._cleared = False  # this line was found out to be text
@@ -102,6 +100,10 @@ class Splitter:
         for part in (self._text, self._protocol, self._line):
             part.clear()
         return out
+
+    def rest(self) -> bytes:
+        """What was held back, which at the line's end is text."""
+        return bytes(self._held)
 
     @property
     def deadline(self) -> float | None:
@@ -174,8 +176,7 @@ class Splitter:
         self._drop_doubt()
 
     def _drop_doubt(self) -> None:
-        if not self._knock.startswith(b"$?"):
-            self._knock = b""
+        self._knock = self._knock if self._knock.startswith(b"$?") else b""
 
     # -- is it stopped already -----------------------------------------------------------------------------------
 
@@ -188,8 +189,7 @@ class Splitter:
     def _knocking(self, data: bytes, now: float) -> None:
         """``+`` and a stop, or its thread, are the answer of a stub; a terminal echoes what we sent."""
         self._held += data
-        end = self._held.rfind(b"\n") + 1
-        self._release(end)
+        self._release(self._held.rfind(b"\n") + 1)
         held = bytes(self._held)
         if held == b"-":  # it was in the acknowledgement of a debugger that has gone, and took our $ for it
             self._do_knock(now)

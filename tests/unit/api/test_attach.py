@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.api.attach import AttachOptions, ConsoleAt, connect
+from nullmodem.api.attach import AttachOptions, connect
+from nullmodem.api.lines import ConsoleAt
 from nullmodem.api.ways import parse_ways
 from nullmodem.errors import TargetError
 from nullmodem.rsp.framing import encode_packet

@@ -3,25 +3,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nullmodem.api import recovery
-from nullmodem.api.attach import AttachOptions, ConsoleAt, attach, look_at_files
 from nullmodem.errors import WireTimeout
-from nullmodem.frontends.gdb.server import listen_unix
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.journal import read_journal
-from nullmodem.session.model import Policy, State
+from nullmodem.session.model import State
 from nullmodem.waiting import wait_readable
-from nullmodem.wire.spec import parse_wire
-from support.fakekernel import FakeKernel
-from support.rig import PATIENCE_SECONDS, Arrival, Rig
+from support.board import Board
+from support.rig import PATIENCE_SECONDS, Arrival
 from support.rigged import kernel_file
 
 if TYPE_CHECKING:
@@ -33,83 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["kernel_file"]
 
 
-class Board:
-    """A fake kernel that stands still, at a socket that anybody may connect to, one after the other."""
-
-    def __init__(self, kernel: Path, directory: Path) -> None:
-        self.rig = Rig(FakeKernel(kernel), directory, Policy.RELEASE)
-        self.fake = self.rig.fake
-        self.path = directory / "line"
-        self.work = directory / "work"
-        self.work.mkdir()
-        self.journal = directory / "journal"
-        self.options = AttachOptions(parse_wire(f"unix:{self.path}"), kernel, ConsoleAt.NONE, ways=())
-        self._listener = listen_unix(self.path)
-        self._peer: socket.socket | None = None
-        self._lock = threading.Lock()
-        self._runs = threading.Event()
-        self._stops = False
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def attach(self) -> Machine:
-        machine = attach("board", self.options, look_at_files(self.options), self.work, journal=self.journal)
-        assert self._runs.wait(PATIENCE_SECONDS)
-        return machine
-
-    def happens(self, arrival: Arrival) -> None:
-        """A processor of the running machine comes to a place."""
-        with self._lock:
-            self.rig.story.to_come.append(arrival)
-            stop = self.rig.story(self.rig.machine, False)  # noqa: FBT003
-            assert stop is not None
-            self._send(self.fake.stop(stop))
-
-    def reboot(self) -> None:
-        with self._lock:
-            self._send(self.fake.reboot())
-
-    def unplug(self) -> None:
-        """Whoever is connected hears that the line is gone."""
-        assert self._peer is not None
-        self._peer.shutdown(socket.SHUT_RDWR)
-
-    def stop_for_the_next(self) -> None:
-        """Have the machine stopped by the time somebody else is connected."""
-        self._stops = True
-
-    def _send(self, data: bytes) -> None:
-        assert self._peer is not None
-        self._peer.sendall(data)
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):  # the listener was shut down
-            while True:
-                peer, _address = self._listener.accept()
-                if self._stops:
-                    self.fake.typed.clear()  # what was asked while it ran
-                    self.fake.stop()
-                self._peer = peer
-                with peer, contextlib.suppress(OSError):  # it hung up
-                    while data := peer.recv(4096):
-                        with self._lock:
-                            peer.sendall(self.fake.receive(data))
-                        if self.fake.running:
-                            self._runs.set()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):  # a test that failed has left it open
-            self.unplug()
-        self._thread.join(PATIENCE_SECONDS)
-        self._listener.close()
-        self.rig.close()
-
-
 @pytest.fixture
 def board(kernel_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     monkeypatch.setenv("NULLMODEM_CACHE", str(tmp_path / "cache"))
-    made = Board(kernel_file, tmp_path)
+    made = Board(kernel_file, tmp_path, away=0)
     yield made
     made.close()
 

@@ -34,6 +34,11 @@ class Wire:
         self.troubles: list[str] = []
         self.threads: set[str] = set()
         self.happened = threading.Event()
+        self.is_away = self.returns = False
+
+    def on_away(self) -> bool:
+        self.is_away = self.returns
+        return self.is_away
 
     def send(self, byte: bytes = b"x") -> None:
         os.write(self._writer, byte)

@@ -206,3 +206,50 @@ def test_a_line_that_is_console_alone_has_no_packets() -> None:
         assert receive(line.console, len(STOP)) == STOP
         line.console.close()
         line.protocol.close()
+
+
+def test_a_line_that_lasts_keeps_its_console_while_its_stream_is_away() -> None:
+    near, far = socket.socketpair()
+    gone = threading.Event()
+    line = SharedLine(SocketStream(near), gone=gone.set)
+    line.console.settimeout(SECONDS)
+    old = line.protocol
+    far.sendall(b"text $T05th")  # what may become a packet is held back
+    assert receive(line.console, 5) == b"text "
+    far.close()
+    assert gone.wait(SECONDS)
+    assert receive(line.console, 6) == b"$T05th", "the line's end shows that it is text"
+    assert wait_readable([old], SECONDS)
+    assert old.read() == b""
+    assert line.is_away
+    with pytest.raises(WireClosed, match="the line is gone"):
+        line.send_break()
+    line.console.sendall(b"typed")
+    near, far = socket.socketpair()
+    far.settimeout(SECONDS)
+    with far:
+        protocol = line.carry_on(SocketStream(near), standing=False)
+        assert protocol is line.protocol
+        assert not line.is_away
+        assert receive(far, 7) == b"-\x7ftyped", "a stub repeats its stop for it, and a terminal shows nothing"
+        stop(line, far)
+        line.hang_up()
+    line.console.close()
+
+
+def test_a_stop_that_was_not_heard_before_the_line_went_is_had_from_the_next() -> None:
+    near, far = socket.socketpair()
+    line = SharedLine(SocketStream(near), gone=lambda: None)
+    far.close()
+    near, far = socket.socketpair()
+    far.settimeout(SECONDS)
+    with far:
+        line.carry_on(SocketStream(near), standing=False)
+        assert receive(far, 2) == b"-\x7f"
+        far.sendall(STOP + STOP)  # once for each
+        assert receive(far, 1) == b"-"
+        far.sendall(STOP)
+        assert read(line.protocol, len(STOP)) == STOP
+        assert line.stands_still()
+        line.hang_up()
+    line.console.close()

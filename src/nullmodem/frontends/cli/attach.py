@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nullmodem.api.attach import RECONNECT_SECONDS
 from nullmodem.api.attach_plan import AttachPlan
 from nullmodem.api.config import configured_targets
 from nullmodem.errors import NullmodemError, UsageError
@@ -68,6 +69,14 @@ def _complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: s
     metavar="FILE",
     help="Record every byte from and to kgdb to this new file.",
 )
+@click.option(
+    "--reconnect",
+    type=click.FloatRange(min=0),
+    default=RECONNECT_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a line that goes away is waited for, and opened again; 0: the session ends with it.",
+)
 @click.option("--keep", is_flag=True, help="Go on serving when gdb has ended, as with --no-gdb.")
 @click.option("--no-gdb", is_flag=True, help="Serve only: print what a gdb needs, and wait for Ctrl-C.")
 @click.option(
@@ -91,6 +100,7 @@ def attach(
     gdb_path: str | None,
     name: str,
     record: Path | None,
+    reconnect: float,
     keep: bool,
     no_gdb: bool,
     listen: str,
@@ -118,7 +128,17 @@ def attach(
         raise UsageError("--no-gdb excludes --break, --gdb and arguments for gdb")
     gdb = None if no_gdb else find_gdb(gdb_path)
     plan = AttachPlan(
-        target, vmlinux, modules, build_tree, console, ways, name, listen, debuginfod=debuginfod, record=record
+        target,
+        vmlinux,
+        modules,
+        build_tree,
+        console,
+        ways,
+        name,
+        listen,
+        debuginfod=debuginfod,
+        record=record,
+        away=reconnect,
     )
     with attaching(plan, errors_console()) as host:
         code = 0
