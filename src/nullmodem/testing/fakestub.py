@@ -51,6 +51,7 @@ class FakeKgdb:
         self.connected = False
         self.dead = False
         self.requests: list[bytes] = []  # every packet accepted, in order
+        self.refused: set[bytes] = set()  # packets to which it says that it cannot
         self.typed = bytearray()  # bytes that came while nobody in the kernel read packets
         self._execution = execution
         self._monitor = monitor
@@ -165,7 +166,9 @@ class FakeKgdb:
             letter = packet[:1].decode("latin-1")
             if letter in _EXPLICIT - self._allow:
                 self.machine.violations.append(f"{packet.decode('latin-1')} sent, which no user asked for")
-            if letter in _LEAVING:
+            if packet in self.refused:
+                yield from self._put_packet(b"E%02d" % EINVAL)
+            elif letter in _LEAVING:
                 refusal = yield from self._leave(letter, packet, commands)
                 if refusal is None:
                     return

@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import NullmodemError, RemoteProtocolError, StateError
+from nullmodem.errors import NullmodemError, RemoteProtocolError, StateError, WireClosed
 from nullmodem.frontends.gdb.handlers import Handlers, Resumed, Silent
 from nullmodem.rsp.framing import Interrupt
 from nullmodem.rsp.replies import ConsoleOutput, Terminated
@@ -76,12 +76,19 @@ class GdbConnection:
                 pass
         except OSError:
             pass  # gdb hung up while we wrote; the end is the same as when it hangs up while we read
+        except Exception as error:  # a mistake of ours, or an answer of the target that nobody expected
+            self._give_up(error)
         finally:
             self._events.close()
             with contextlib.suppress(NullmodemError):  # the session may have ended first
                 self._handlers.gone()
             self._socket.close()
             self._on_end(self)
+
+    def _give_up(self, error: Exception) -> None:
+        _log.error("a connection of gdb failed", exc_info=error)
+        with contextlib.suppress(OSError):
+            self._console(f"nullmodem must leave this gdb: {error}\n")
 
     def _turn(self) -> bool:
         ready = wait_readable([self._socket.fileno(), self._events.fileno()])
@@ -166,8 +173,8 @@ class GdbConnection:
         self._waiting_after = None
         try:
             reply = self._handlers.show(event.stop, library=isinstance(event, ModulesChanged))
-        except StateError:
-            # Another client has let the target run in the meantime: there will be a next stop.
+        except (StateError, WireClosed):
+            # Another client has let the target run in the meantime: there will be a next stop, or word of its loss.
             self._waiting_after = event.stop.number
             self._handlers.wait_on()
             return

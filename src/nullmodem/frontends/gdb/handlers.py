@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from nullmodem.errors import BreakpointRefused, MemoryFault, NullmodemError, StateError, UsageError
 from nullmodem.frontends.gdb.documents import Documents
 from nullmodem.frontends.gdb.monitor import Monitor, MonitorCommand
+from nullmodem.frontends.gdb.stop_replies import StopReplies
 from nullmodem.rsp import replies, requests
 from nullmodem.rsp.hexadecimal import encode_hex
 from nullmodem.rsp.threads import ALL_THREADS, ANY_THREAD, encode_thread_id
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.conditions import terms_of
-from nullmodem.session.model import Access, Answer, Resume, ResumeKind, Stop, StopReason
-from nullmodem.session.running import SIGINT
+from nullmodem.session.model import Answer, Resume, ResumeKind, Stop, StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,16 +46,6 @@ FEATURES = ";".join(
         "BreakpointCommands+",
     )
 ).encode()
-
-_BREAKS = {
-    StopReason.BREAKPOINT: replies.StopReason.SWBREAK,
-    StopReason.HARDWARE_BREAKPOINT: replies.StopReason.HWBREAK,
-}
-_WATCH = {
-    Access.WRITE: replies.WatchKind.WRITE,
-    Access.READ: replies.WatchKind.READ,
-    Access.ACCESS: replies.WatchKind.ACCESS,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +79,7 @@ class Handlers:
         self._thread: int | None = None
         self._texts = False
         self._documents = Documents(live, lambda: self._client or "")
+        self._stops = StopReplies(live, console)
         self._monitor = Monitor(live, lambda: self._attached, self._documents, extra_commands)
         self._table: dict[type, Callable[..., Result]] = {
             requests.Supported: self._supported,
@@ -218,25 +209,10 @@ class Handlers:
     # -- registers and memory ------------------------------------------------------------------------------------
 
     def stop_reply(self, stop: Stop, *, library: bool = False, attaching: bool = False) -> bytes:
-        """A stop as gdb reads it, with the registers it would ask for next."""
+        """A stop as gdb reads it; see `StopReplies`."""
         self._documents.new_stop(attaching=attaching)
         self._thread = None
-        shown, arch = self._live.shown_registers(frame=not library), self._live.arch
-        reason, signal = _BREAKS.get(stop.reason), stop.signal
-        # A gdb that is told of a breakpoint where it has none takes it for one that it has just removed, and goes on
-        # without a word (infrun.c handle_signal_stop, "delayed software breakpoint trap"); so it does after a bare trap
-        # when it was about to leave a breakpoint of its own. Another client's breakpoint is an interruption to it.
-        if reason is not None and not (self._client and self._live.has_breakpoint(self._client, stop.pc)):
-            reason, signal = None, SIGINT
-        watched = (_WATCH[stop.watched.access], stop.watched.address) if stop.watched else None
-        return replies.StopReply(
-            signal=0 if library else signal,
-            thread=stop.thread,
-            registers=tuple((r.number, r.encode(shown[r.name])) for r in arch.registers if r.name in shown),
-            reason=None if library else reason,
-            library=library,
-            watch=None if library else watched,
-        ).encode()
+        return self._stops.encode(stop, self._client, library=library, attaching=attaching)
 
     def _read_registers(self, _request: requests.ReadRegisters) -> bytes:
         """The first register alone. gdb takes those that are not in this answer to be asked for one by one (remote.c

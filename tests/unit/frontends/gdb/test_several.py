@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from nullmodem.rsp.replies import StopReason
-from nullmodem.session.model import Policy, Said, State
+from nullmodem.session.model import Policy, Said, State, Stopped
 from support.fakekernel import FakeKernel
-from support.rig import PID, Arrival, rig_on
+from support.rig import PID, STACK, Arrival, rig_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -264,3 +265,37 @@ def test_a_connection_that_drops_in_the_middle_of_a_packet_lets_the_target_run(r
     gdb.raw(piece)
     gdb.vanish()
     rig.until(State.RUNNING)
+
+
+# -- what the target refuses -----------------------------------------------------------------------------------------
+
+
+def test_a_stop_whose_registers_cannot_be_read_is_shown_and_nobody_loses_its_gdb(rig: Rig) -> None:
+    first, second = two(rig)
+    second.send(b"vCont;c")
+    assert second.nothing_comes()
+    rig.fake.refused = {b"p7", b"g"}
+    first.send(b"vCont;s:%x;c" % PID)
+    for gdb in (first, second):
+        assert gdb.stop().thread == PID
+        assert b"its registers cannot be read" in gdb.console
+    assert first.ask(b"p7").startswith(b"E")
+    rig.fake.refused.clear()
+    assert first.ask(b"p7") == (STACK + 0x2000).to_bytes(8, "little").hex().encode()
+    go(rig, first)
+    first.raw(b"\x03")
+    assert first.stop().signal == 2
+
+
+def test_a_gdb_that_must_be_left_is_told_why_and_no_other_notices(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = two(rig)
+    second.send(b"vCont;c")
+    assert second.nothing_comes()
+    assert rig.live.stop is not None
+    rig.live.events.publish(Stopped(replace(rig.live.stop, number=99, thread=cast("int", "nobody"))))
+    with pytest.raises(EOFError):
+        second.stop()
+    assert b"nullmodem must leave this gdb: " in second.console
+    assert [record.getMessage() for record in caplog.records] == ["a connection of gdb failed"]
+    caplog.clear()
+    go(rig, first)
