@@ -335,6 +335,8 @@ def test_a_module_as_a_distribution_ships_it_has_its_lines(board: Board) -> None
         (["lab-bord"], "neither a line nor a target's name"),
         (["usb:1", "--vmlinux", "/dev/null"], "begins with none of"),
         (["tcp:127.0.0.1:1"], "vmlinux is not known"),
+        (["/dev/nonexist"], "there is no device /dev/nonexist"),
+        (["serial:/dev/null"], "/dev/null is no serial line"),
         (["tcp:127.0.0.1:1", "--vmlinux", "/dev/null", "--break-in", "nmi"], "no way to break in"),
         (["tcp:127.0.0.1:1", "--vmlinux", "/dev/null", "--console", "some"], "begins with none of"),
         (["tcp:127.0.0.1:1", "--vmlinux", "/nowhere/vmlinux"], "/nowhere/vmlinux"),

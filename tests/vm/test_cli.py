@@ -267,7 +267,7 @@ def test_the_console_is_a_terminal_with_an_escape_key(cli: Cli, simple: Path) ->
 
 def test_a_console_that_is_no_terminal_is_copied_until_the_session_ends(cli: Cli, simple: Path) -> None:
     cli.serve(str(simple))
-    copy = cli.start("console")
+    copy = cli.start("console", "--follow")
     assert copy.stdout is not None
     cli.good("exec", "echo the last word > /dev/ttyS0")
     assert any("the last word" in line for line in iter(copy.stdout.readline, ""))

@@ -12,6 +12,7 @@ from nullmodem.api.lines import ConsoleAt
 from nullmodem.api.sessions import NAME
 from nullmodem.api.ways import DEFAULT_WAYS, parse_ways
 from nullmodem.errors import UsageError
+from nullmodem.wire.opening import check_wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,10 @@ class AttachPlan:
 
 
 def options_of(plan: AttachPlan) -> AttachOptions:
-    """The plan and the configuration as one. Raises UsageError."""
+    """The plan and the configuration as one.
+
+    Raises UsageError; WireError for a line that is not there: what is the matter with it is said first.
+    """
     if NAME.fullmatch(plan.target):
         named = configured_target(plan.target)
         plan = AttachPlan(
@@ -55,6 +59,7 @@ def options_of(plan: AttachPlan) -> AttachOptions:
     wire = parse_console(plan.target)
     if isinstance(wire, ConsoleAt):
         raise UsageError(f"{plan.target!r} is no line")
+    check_wire(wire)
     return AttachOptions(
         wire=wire,
         vmlinux=_vmlinux(plan),

@@ -203,16 +203,18 @@ def killed_sessions() -> tuple[str, ...]:
 def claim_killed(name: str | None = None) -> Iterator[Path]:
     """The directory of the killed session of that name, or of the only one, which is this process's meanwhile.
 
-    Raises NoSessionError when there is none, or several and none was named.
+    Raises SessionError when there is none, or another process is at it; NoSessionError when none has that name, or
+    there are several and none was named.
     """
     killed = killed_sessions()
+    if not killed and name is None:
+        raise SessionError("there is nothing to recover: no killed session has left a target")
     if name is None and len(killed) > 1:
         msg = f"{len(killed)} sessions were killed: {', '.join(killed)}"
         raise NoSessionError(msg, hint="Choose one with --session NAME.")
-    if not killed or (name is not None and name not in killed):
-        msg = f"no killed session {name!r} has left a target" if name else "no killed session has left a target"
-        hint = f"Killed: {', '.join(killed)}." if killed else "There is nothing to recover."
-        raise NoSessionError(msg, hint=hint)
+    if name is not None and name not in killed:
+        msg = f"no killed session {name!r} has left a target"
+        raise NoSessionError(msg, hint=f"Killed: {', '.join(killed)}." if killed else "There is nothing to recover.")
     directory = sessions_directory() / (name or killed[0])
     lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -6,12 +6,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nullmodem.wire.network import open_rfc2217, open_tcp, open_telnet, open_unix
-from nullmodem.wire.serial_port import open_serial
+from nullmodem.wire.serial_port import check_device, open_serial
 from nullmodem.wire.spec import PtyWire, Rfc2217Wire, SerialWire, TcpWire, TelnetWire
 
 if TYPE_CHECKING:
     from nullmodem.wire.spec import Wire
     from nullmodem.wire.streams import ByteStream
+
+
+def check_wire(wire: Wire) -> None:
+    """Say what is wrong with a line as far as that shows without opening it. Raises WireError, UsageError."""
+    if isinstance(wire, SerialWire | PtyWire):
+        check_device(wire.path)
 
 
 def open_wire(wire: Wire) -> ByteStream:

@@ -41,7 +41,7 @@ def open_serial(wire: SerialWire | PtyWire) -> SerialStream:
     """
     is_pty = isinstance(wire, PtyWire)
     settings = LineSettings() if isinstance(wire, PtyWire) else wire.settings
-    _check_device(wire.path)
+    check_device(wire.path)
     _check_free(wire.path, any_use=not is_pty)
     try:
         port = serial.Serial(
@@ -121,15 +121,27 @@ def _is_pseudo_terminal(descriptor: int) -> bool:
     return os.major(os.fstat(descriptor).st_rdev) in _UNIX98_SLAVES
 
 
-def _check_device(path: str) -> None:
+def check_device(path: str) -> None:
+    """Without opening it. Raises WireError when there is no such device, UsageError when it is no serial line."""
     try:
-        mode = Path(path).stat().st_mode
+        found = Path(path).stat()
     except FileNotFoundError:
         raise WireError(f"there is no device {path}", hint=_devices_hint()) from None
     except OSError as error:
         raise WireError(f"cannot look at {path}: {error.strerror}") from error
-    if not stat.S_ISCHR(mode):
-        raise UsageError(f"{path} is no serial device", hint="A socket is given as unix:PATH.")
+    if stat.S_ISSOCK(found.st_mode):
+        raise UsageError(f"{path} is no serial line", hint=f"A socket is given as unix:{path}.")
+    if not stat.S_ISCHR(found.st_mode) or _subsystem(found.st_rdev) not in ("tty", ""):
+        raise UsageError(f"{path} is no serial line", hint=_devices_hint())
+
+
+def _subsystem(device: int) -> str:
+    """What kind of character device the kernel says it is; empty where it does not say: it lists no pseudo terminal."""
+    kind = Path(f"/sys/dev/char/{os.major(device)}:{os.minor(device)}/subsystem")
+    try:
+        return kind.readlink().name
+    except OSError:
+        return ""
 
 
 def _check_free(path: str, *, any_use: bool) -> None:
@@ -160,8 +172,10 @@ def _link(path: Path) -> str:
         return ""
 
 
-def _open_error(wire: SerialWire | PtyWire, error: Exception) -> WireError:
+def _open_error(wire: SerialWire | PtyWire, error: Exception) -> WireError | UsageError:
     number = getattr(error, "errno", None)
+    if number == errno.ENOTTY:
+        return UsageError(f"{wire.path} is no serial line", hint=_devices_hint())
     if number == errno.EACCES:
         return WireError(
             f"no permission to open {wire.path}",

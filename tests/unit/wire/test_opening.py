@@ -225,10 +225,14 @@ def test_a_host_that_is_unknown_is_named_in_time() -> None:
 def test_what_is_no_device_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(UsageError, match="is no serial device"):
-        open_wire(parse_wire(f"serial:{file}"))
-    with pytest.raises((WireError, UsageError), match="/dev/null"):
-        open_wire(parse_wire("serial:/dev/null"))
+    for path in (file, "/dev/null", "/dev/zero"):  # of which others have some open
+        with pytest.raises(UsageError, match=f"{path} is no serial line"):
+            open_wire(parse_wire(f"serial:{path}"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        with pytest.raises(UsageError, match="is no serial line") as refused:
+            open_wire(parse_wire(f"serial:{tmp_path / 'socket'}"))
+    assert f"unix:{tmp_path / 'socket'}" in refused.value.hint
 
 
 def test_a_device_that_may_not_be_opened_says_which_group_may(terminal: tuple[int, str], tmp_path: Path) -> None:

@@ -63,20 +63,22 @@ def push(*, file: Path, destination: str, session: str | None) -> None:
 
 
 @click.command(short_help="The target's console.")
+@click.option("--follow", "-f", is_flag=True, help="Go on when the input has ended, until the session does.")
 @session_option
-def console(*, session: str | None) -> None:
+def console(*, session: str | None, follow: bool) -> None:
     """Connect this terminal to the target's console, where the kernel's messages appear and a shell waits.
 
     Ctrl-] ends the connection; every other key goes to the target. When input or output is not a terminal, bytes are
-    copied as they are: input until its end, output until the console's.
+    copied as they are, until the input has ended and the console says no more.
 
     \b
     nullmodem console
-    nullmodem console < /dev/null | tee console.log
+    nullmodem console < commands
+    nullmodem console --follow < /dev/null | tee console.log
     """
     found = remote(session).session
     with ended_by_signals(), connect(found) as connection:
         terminal = Terminal(sys.stdin.fileno(), sys.stdout.fileno())
         if terminal.is_interactive:
             say(f"console of {found.name}; {ESCAPE_NAME} ends the connection")
-        terminal.join(connection, found.name)
+        terminal.join(connection, found.name, follow=follow)

@@ -51,7 +51,7 @@ def recover(*, session: str | None, mode: str, wait: float, as_json: bool) -> No
     A target that runs is stopped first: by a BREAK where the line has one, else by a breakpoint that it runs into, or
     by `echo g > /proc/sysrq-trigger` in a shell on it.
 
-    Exit codes: 0 it is free, 1 it could not be reached, or a trap is left in it, 2 there is nothing to recover.
+    Exit codes: 0 it is free, 1 it could not be reached, a trap is left in it, or there is nothing to recover.
     """
     if not 0 < wait <= 86400:
         raise UsageError(f"--wait {wait:g}: it is a number of seconds, more than 0, at most a day")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ESCAPE = b"\x1d"
 ESCAPE_NAME = "Ctrl-]"
 _CHUNK = 1 << 16
+QUIET_SECONDS = 2.0
+"""For what was typed to have had its effect; a target may be slow, and there is no other sign of it."""
 
 
 def connect(session: RunningSession) -> socket.socket:
@@ -43,19 +45,23 @@ class Terminal:
         self._sink = sink
         self.is_interactive = os.isatty(source) and os.isatty(sink)
 
-    def join(self, connection: socket.socket, name: str) -> None:
-        """Copy both ways until the escape key. Raises SessionError when the console ends first."""
+    def join(self, connection: socket.socket, name: str, *, follow: bool = False) -> None:
+        """Copy both ways until the escape key, or until our input has ended and the console is quiet; with ``follow``
+        for ever. Raises SessionError when the console ends first."""
         with self._raw():
-            ended = not self._copy(connection)
+            ended = not self._copy(connection, follow=follow)
         if ended:
             msg = f"the console has ended, and with it the session {name!r}"
             raise SessionError(msg)
 
-    def _copy(self, connection: socket.socket) -> bool:
-        """True when the escape key ended it, false when the other side did."""
+    def _copy(self, connection: socket.socket, *, follow: bool) -> bool:
+        """True when our side ended it, false when the other did."""
         sources: list[int | socket.socket] = [self._source, connection]
         while True:
-            ready = wait_readable(sources)
+            leaving = self._source not in sources and not follow
+            ready = wait_readable(sources, QUIET_SECONDS if leaving else None)
+            if not ready:
+                return True
             if self._source in ready:
                 typed = os.read(self._source, _CHUNK)
                 before, escape, _after = typed.partition(ESCAPE) if self.is_interactive else (typed, b"", b"")
