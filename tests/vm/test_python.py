@@ -144,3 +144,72 @@ def test_a_breakpoint_in_init_is_pending_and_follows_the_module(target: Target) 
     stop.continue_()
     target.machine.live.wait_until_running(30)
     assert target.break_at("simple_read").wait(after=lambda: target.run(READ)).frame["len"] == 5
+
+
+def test_a_watchpoint_stops_where_a_variable_was_written(target: Target) -> None:
+    stop = target.break_at("simple_read").wait(after=lambda: target.start(READ))
+    before = int(stop.prog["simple_counter"])
+    watchpoint = target.watch(stop.prog["simple_counter"])
+    stop = target.wait()
+    assert stop.hits == (watchpoint,)
+    assert stop.watched == stop.prog["simple_counter"].address_
+    assert stop.prog["simple_counter"] == before + 1
+    assert stop.frame.function == "simple_read"
+    with pytest.raises(UsageError, match="stands at no address"):
+        target.watch(stop.frame["position"])
+    with pytest.raises(UsageError, match="Accesses: write, access"):
+        target.watch(stop.prog["simple_counter"], access="raed")
+
+
+def test_steps_take_the_stop_along(target: Target) -> None:
+    stop = target.break_at("simple_read").wait(after=lambda: target.start(READ))
+    first = stop.frame
+    assert stop.next() is stop
+    assert stop.reason is nullmodem.StopReason.STEP
+    assert stop.frame.line != first.line
+    with pytest.raises(StopOver):
+        first["len"]
+    while stop.frame.function == "simple_read":
+        stop.step()
+    assert stop.frame.function == "simple_sum"
+    assert stop.finish() is stop
+    assert stop.frame.function == "simple_read"
+    assert stop.returned is not None
+    assert stop.returned.type_.type_name() == "int"
+    pc = stop.pc
+    assert stop.step_instruction().pc != pc
+    assert stop.finish().returned == 5
+    assert stop.frame.function == "vfs_read"
+
+
+def test_until_runs_to_a_place_or_out_of_the_function(target: Target) -> None:
+    stop = target.break_at("simple_read").wait(after=lambda: target.start(READ))
+    assert stop.until("simple_sum").frame.function == "simple_sum"
+    stop.finish()
+    assert stop.until("simple_read_op").frame.function == "vfs_read"
+
+
+@pytest.mark.parametrize(
+    ("event", "has_symbols"), [("coming", False), ("init", True), ("live", True), ("going", False)]
+)
+def test_the_events_of_a_modules_life_can_be_stopped_at(target: Target, event: str, *, has_symbols: bool) -> None:
+    if event != "going":
+        target.unload("simple")
+    stop_at = target.stop_at_module("simple", event=event)
+    lead = target.unload if event == "going" else target.load
+    stop = stop_at.wait(after=lambda: lead("simple"))
+    assert stop.hits == (stop_at,)
+    assert stop_at.last == "simple"
+    assert stop.frame.function == ("do_init_module" if event == "init" else "module_event")
+    assert ("simple" in target.modules) == has_symbols
+    stop_at.delete()
+    stop.continue_()
+    target.run("while pidof insmod rmmod >/dev/null; do usleep 20000; done")
+    if event == "going":
+        target.load("simple", "items=500")
+
+
+def test_an_event_that_is_not_there_is_refused(target: Target) -> None:
+    with pytest.raises(UsageError, match="no event 'gone'\nIs 'going' meant"):
+        target.stop_at_module("simple", event="gone")
+    assert target.breakpoints == ()

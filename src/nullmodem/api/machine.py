@@ -126,6 +126,11 @@ class Machine:
         return tuple(sorted(self._known))
 
     @property
+    def known_modules(self) -> tuple[BuiltModule, ...]:
+        """The same as they were built."""
+        return tuple(known.built for known in self._known.values())
+
+    @property
     def known_files(self) -> tuple[Path, ...]:
         """The .ko files of these modules, and of those built with them."""
         return tuple(path for known in self._known.values() for path in known.built.modules)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import UnknownPlace, UsageError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from nullmodem.api.code import Code
     from nullmodem.api.live import LiveSession
     from nullmodem.session.model import Module
     from nullmodem.session.session import Session
@@ -111,43 +112,43 @@ def in_file(file: ModuleFile, place: Place) -> bool:
     return bool(place.file and LineTable.of_module(file).places(place.file, place.line))
 
 
-def unknown(place: Place, world: World, files: Iterable[ModuleFile]) -> UnknownPlace:
-    """The error for a place that nothing has, with what there is near it."""
-    files = [file for file in files if place.module in ("", file.name)]
+def unknown_function(place: Place, world: World, files: Iterable[ModuleFile]) -> UnknownPlace:
+    """The error for a function that nobody has, with those that have almost its name."""
+    names = {_CLONE.sub("", s.name) for file in files if place.module in ("", file.name) for s in _functions(file)}
+    if place.module in ("", KERNEL):
+        names |= {symbol.name for symbol in world.kernel.vmlinux.functions}
+    near = tuple(difflib.get_close_matches(place.function, names, _NEAREST, 0.7))
     where = f" in {place.module}" if place.module else ""
-    if place.function:
-        names = {_CLONE.sub("", s.name) for file in files for s in _functions(file)}
-        if place.module in ("", KERNEL):
-            names |= {symbol.name for symbol in world.kernel.vmlinux.functions}
-        near = tuple(difflib.get_close_matches(place.function, names, _NEAREST, 0.7))
-        hint = f"Is {' or '.join(near)} meant?" if near else ""
-        return UnknownPlace(f"there is no function {place.function!r}{where}", nearest=near, hint=hint)
-    return _no_code(place, where, [LineTable.of_module(file) for file in files])
+    return UnknownPlace(f"there is no function {place.function!r}{where}", nearest=near, hint=_meant(near))
 
 
-def _no_code(place: Place, where: str, tables: list[LineTable]) -> UnknownPlace:
-    lines = sorted({line for table in tables for line in table.lines_of(place.file)})
+def _no_code(place: Place, lines: set[int], sources: set[str]) -> UnknownPlace:
+    where = f" in {place.module}" if place.module else ""
     if not lines:
-        sources = sorted({file.rpartition("/")[2] for table in tables for file in table.files})
         near = tuple(difflib.get_close_matches(place.file.rpartition("/")[2], sources, _NEAREST))
-        hint = f"Is {' or '.join(near)} meant?" if near else ""
-        return UnknownPlace(f"no code comes from a file {place.file!r}{where}", nearest=near, hint=hint)
-    before = [line for line in lines if line < place.line][-1:]
-    after = [line for line in lines if line > place.line][:1]
-    near = tuple(f"{place.file}:{line}" for line in (*before, *after))
+        return UnknownPlace(f"no code comes from a file {place.file!r}{where}", nearest=near, hint=_meant(near))
+    before, after = [line for line in lines if line < place.line], [line for line in lines if line > place.line]
+    around = (*([max(before)] if before else []), *([min(after)] if after else []))
+    near = tuple(f"{place.file}:{line}" for line in around)
     hint = f"The nearest lines that have some: {', '.join(near)}."
     return UnknownPlace(f"line {place.line} of {place.file} has no code{where}", nearest=near, hint=hint)
 
 
-def require_known(live: LiveSession, place: Place, files: Iterable[Path]) -> None:
-    """Raise UnknownPlace unless the kernel, a loaded module or one of the modules' ``files`` has the place.
+def _meant(near: tuple[str, ...]) -> str:
+    return f"Is {' or '.join(near)} meant?" if near else ""
 
-    UsageError for a module that is neither loaded nor among the files. An address may be anywhere.
+
+def require_known(live: LiveSession, place: Place, files: Iterable[Path], kernel: Code) -> Place:
+    """The place, once it is certain that the kernel, a loaded module or one of the modules' ``files`` has it.
+
+    An address may be anywhere. A line is looked for in the kernel's own source only if no module has it: the place
+    that is returned is then one of the kernel.
+
+    Raises UnknownPlace; UsageError for a module that is neither loaded nor among the files.
     """
     if place.address is not None:
-        return
-    loaded = live.modules()
-    known = {module.name: module.file for module in loaded if module.file is not None}
+        return place
+    known = {module.name: module.file for module in live.modules() if module.file is not None}
     for path in files:
         file = ModuleFile.open(path)
         known.setdefault(file.name, file)
@@ -156,15 +157,26 @@ def require_known(live: LiveSession, place: Place, files: Iterable[Path]) -> Non
         hint = f"Known modules: {names}. `build` or `load` makes one known; `pending=True` waits for it all the same."
         raise UsageError(f"no module {place.module!r} is loaded, and none of that name is known", hint=hint)
     if any(in_file(file, place) for file in known.values()):
-        return
-    if not live.look_into(lambda session: in_kernel(session.world, place)):
-        raise live.look_into(lambda session: unknown(place, session.world, known.values()))
+        return place
+    if place.function:
+        if live.look_into(lambda session: in_kernel(session.world, place)):
+            return place
+        raise live.look_into(lambda session: unknown_function(place, session.world, known.values()))
+    tables = [LineTable.of_module(file) for file in known.values() if place.module in ("", file.name)]
+    lines = {line for table in tables for line in table.lines_of(place.file)}
+    if not lines and place.module in ("", KERNEL):
+        lines = set(kernel.lines_in_kernel(place.file))
+        if place.line in lines:
+            return replace(place, module=KERNEL)
+    raise _no_code(place, lines, {file.rpartition("/")[2] for table in tables for file in table.files})
 
 
-def addresses(live: LiveSession, place: Place) -> tuple[int, ...]:
+def addresses(live: LiveSession, place: Place, kernel: Code) -> tuple[int, ...]:
     """Where the place is in memory now: in the kernel and in every loaded module; empty where it is not yet."""
     if place.address is not None:
         return (place.address,)
+    if place.file and place.module == KERNEL:
+        return kernel.addresses_in_kernel(place.file, place.line)
 
     def find(session: Session) -> tuple[int, ...]:
         world = session.world

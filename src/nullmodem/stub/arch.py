@@ -150,6 +150,7 @@ class Arch:
     sp: str
     fp: str
     arguments: tuple[str, ...]
+    result: str
     word: int
     breakpoint_length: int
     trap: bytes

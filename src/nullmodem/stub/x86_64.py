@@ -230,6 +230,7 @@ X86_64 = Arch(
     sp="rsp",
     fp="rbp",
     arguments=("rdi", "rsi", "rdx", "rcx", "r8", "r9"),
+    result="rax",
     word=8,
     breakpoint_length=1,
     trap=b"\xcc",

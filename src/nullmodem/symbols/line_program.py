@@ -22,7 +22,7 @@ _FIXED: Final = {_FORM_DATA1: 1, _FORM_DATA2: 2, _FORM_DATA4: 4, _FORM_DATA8: 8,
 _LNCT_PATH, _LNCT_DIRECTORY = 1, 2
 _COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _NEGATE_STMT = 1, 2, 3, 4, 6
 _CONST_ADD_PC, _FIXED_ADVANCE_PC = 8, 9
-_END_SEQUENCE, _SET_ADDRESS = 1, 2
+_END_SEQUENCE, _SET_ADDRESS, _SET_DISCRIMINATOR = 1, 2, 4
 
 
 class LineProgramError(ValueError):
@@ -39,7 +39,9 @@ class Relocated(NamedTuple):
 class Row(NamedTuple):
     """One row of a line table. From ``offset`` of ``section`` on, code is of ``line`` of ``file``.
 
-    With ``end`` the code of a sequence ends before ``offset``, and the other fields mean nothing.
+    With ``end`` the code of a sequence ends before ``offset``, and the other fields mean nothing. ``repeats``: it only
+    tells blocks of the line before apart (DW_LNE_set_discriminator), and gdb has no row for it (dwarf2/read.c
+    dwarf_record_line_p).
     """
 
     section: int
@@ -48,6 +50,7 @@ class Row(NamedTuple):
     line: int
     statement: bool
     end: bool
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,13 @@ def decode(sections: LineSections) -> Iterator[Row]:
         unit.begin()
         position = unit.end
         yield from _Program(unit).rows()
+
+
+def files_of(sections: LineSections) -> tuple[str, ...]:
+    """The files that the first program's rows may name, without decoding any row. Raises LineProgramError."""
+    unit = _Reader(sections, 0, len(sections.line))
+    unit.begin()
+    return tuple(dict.fromkeys(_Program(unit).files))
 
 
 class _Reader:
@@ -169,6 +179,20 @@ class _State:
     offset: int = 0
     file: int = 1
     line: int = 1
+    discriminator: bool = False
+    line_has_one: bool = False
+    last: tuple[int, int] = (0, 0)
+
+    def advance_line(self, by: int) -> None:
+        self.line += by
+        if by:
+            self.line_has_one = self.discriminator
+
+    def repeats(self) -> bool:
+        """Whether the row that is made now is of the same line as the last, one that is told apart in blocks."""
+        same = (self.file, self.line) == self.last and self.line_has_one
+        self.last, self.discriminator = (self.file, self.line), False
+        return same
 
 
 class _Program:
@@ -210,7 +234,7 @@ class _Program:
             if opcode >= self.opcode_base:
                 advance, by = divmod(opcode - self.opcode_base, self.line_range)
                 state.offset += advance * self.instruction
-                state.line += self.line_base + by
+                state.advance_line(self.line_base + by)
             elif opcode == 0:
                 if not self._extended(state):
                     continue
@@ -220,7 +244,8 @@ class _Program:
             elif opcode != _COPY:
                 self._standard(opcode, state)
                 continue
-            yield Row(state.section, state.offset, self._file(state.file), state.line, state.statement, end=False)
+            file = self._file(state.file)
+            yield Row(state.section, state.offset, file, state.line, state.statement, False, state.repeats())  # noqa: FBT003
 
     def _standard(self, opcode: int, state: _State) -> None:
         """An instruction with a number of its own, all of which only change the state."""
@@ -228,7 +253,7 @@ class _Program:
         if opcode == _ADVANCE_PC:
             state.offset += unit.uleb() * self.instruction
         elif opcode == _ADVANCE_LINE:
-            state.line += unit.sleb()
+            state.advance_line(unit.sleb())
         elif opcode == _SET_FILE:
             state.file = unit.uleb()
         elif opcode == _NEGATE_STMT:
@@ -252,6 +277,9 @@ class _Program:
         opcode = unit.fixed(1) if length else 0
         if opcode == _SET_ADDRESS:
             state.section, state.offset = unit.relocated(min(length - 1, 8))
+        elif opcode == _SET_DISCRIMINATOR:
+            state.discriminator = unit.uleb() != 0
+            state.line_has_one = state.line_has_one or state.discriminator
         unit.position = end
         return opcode == _END_SEQUENCE
 

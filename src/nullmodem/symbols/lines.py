@@ -40,6 +40,16 @@ class Place:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class LineSpan:
+    """The code of one row: offsets [start, end), and whether a statement begins with it."""
+
+    source: SourceLine
+    start: int
+    end: int
+    statement: bool
+
+
 class LineTable:
     """The lines of one module, read once: some 30 ms for a small one."""
 
@@ -72,6 +82,23 @@ class LineTable:
         """
         row = self._row_at(place)
         return None if row is None else SourceLine(row.file, row.line)
+
+    def span_at(self, place: Place) -> LineSpan | None:
+        """The row that the code at ``place`` belongs to, as a debugger steps through it; None where there is none.
+
+        It ends where the next row begins that stands at another address (gdb's find_pc_sect_line in symtab.c).
+        """
+        rows = self._seen_by_section.get(place.section, [])
+        position = bisect_right(rows, place.offset, key=lambda row: row.offset) - 1
+        if position < 0 or rows[position].end:
+            return None
+        best, first = rows[position], position
+        while not best.statement and first > 0 and rows[first - 1].offset == best.offset:
+            first -= 1
+            if rows[first].statement and not rows[first].end:
+                best = rows[first]
+        after = next((row.offset for row in rows[position + 1 :] if row.offset > best.offset), best.offset + 1)
+        return LineSpan(SourceLine(best.file, best.line), best.offset, after, best.statement)
 
     def run_around(self, place: Place) -> tuple[int, ...]:
         """Where each row begins of the code around ``place`` that a debugger steps through without stopping in between,
@@ -180,6 +207,11 @@ class LineTable:
     def _offsets(self) -> dict[int, list[int]]:
         """Where rows begin or end, in each section."""
         return {section: sorted({row.offset for row in rows}) for section, rows in self._by_section.items()}
+
+    @cached_property
+    def _seen_by_section(self) -> dict[int, list[Row]]:
+        """The same without rows that a debugger does not see."""
+        return {section: [row for row in rows if not row.repeats] for section, rows in self._by_section.items()}
 
     @cached_property
     def _by_section(self) -> dict[int, list[Row]]:

@@ -117,6 +117,19 @@ class Vmlinux:
                 ranges.setdefault(section.name, AddressRange.sized(section.address, section.size))
         return ranges
 
+    def section_data(self, name: str) -> bytes:
+        """The bytes of a section of the file, of debug info for one; empty where there is none. Raises SymbolError."""
+        section = self._elf.section(name)
+        return b"" if section is None else self._elf.data(section)
+
+    def slice(self, name: str, offset: int, length: int) -> bytes:
+        """A part of such a section, which must hold it. Raises SymbolError."""
+        section = self._elf.section(name)
+        if section is None:
+            msg = f"{self.path} has no section {name}"
+            raise SymbolError(msg)
+        return self._elf.slice(section, offset, length)
+
     @cached_property
     def banner(self) -> bytes:
         """``linux_banner``: the line /proc/version shows, without its newline: "Linux version 6.1.0 (…) #1 SMP …"."""

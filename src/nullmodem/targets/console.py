@@ -111,6 +111,13 @@ class Console:
             self._changed.wait_for(lambda: beyond() or stop.is_set())
             return self._since(position), self._position
 
+    def more(self, position: int, timeout: float) -> tuple[bytes | None, int]:
+        """`follow` for a reader that has ``timeout`` seconds: None instead of text when nothing came."""
+        with self._changed:
+            if not self._changed.wait_for(self._beyond(position), timeout):
+                return None, position
+            return self._since(position), self._position
+
     def poke(self) -> None:
         """Make everybody in ``follow`` look at its ``stop``."""
         with self._changed:

@@ -39,10 +39,11 @@ class Breakpoint:
         condition: Condition | str | None,
         points: frozenset[session.Breakpoint] = frozenset(),
     ) -> None:
-        """Of a place, or of ``points`` that do not move."""
+        """Of a place, or of ``points`` that do not move: data that is watched."""
         self.where = where
         self.place = place
         self.points = points
+        self.module_instance: object = None
         self.hits = 0
         self.enabled = True
         self.armed: frozenset[session.Breakpoint] = frozenset()

@@ -21,7 +21,7 @@ from nullmodem.session.model import Answer, Lost, ModulesChanged, Resume, State,
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nullmodem.api.live import LiveSession
     from nullmodem.frontends.python.breakpoint import Breakpoint
@@ -203,9 +203,9 @@ class Controller:
             case Stopped(stop):
                 self._stopped(stop)
             case ModulesChanged():
-                self._do_errands()
-                self._plant()
-                self._resume()
+                with self._errands_done():
+                    self._plant()
+                    self._resume()
             case Lost(reason):
                 self._lose(reason)
             case _:
@@ -222,22 +222,24 @@ class Controller:
             if stop.number <= self._seen:
                 return
             self._seen = stop.number
-            asked = bool(self._errands)
-        self._do_errands()
-        error = None
-        try:
-            verdict = self._judge(stop)
-        except Exception as raised:  # a condition is a program's own code
-            verdict, error = Verdict(shown=True), raised
-        if self._stepping or (verdict.shown and not (asked and stop.reason is StopReason.INTERRUPT)):
-            with self._changed:
-                self._count += 1
-                self._arrival = Arrival(self._count, stop, verdict, error)
-                self._changed.notify_all()
-        else:
-            self._resume()
+        with self._errands_done() as asked:
+            error = None
+            try:
+                verdict = self._judge(stop)
+            except Exception as raised:  # a condition is a program's own code
+                verdict, error = Verdict(shown=True), raised
+            if self._stepping or (verdict.shown and not (asked and stop.reason is StopReason.INTERRUPT)):
+                with self._changed:
+                    self._count += 1
+                    self._arrival = Arrival(self._count, stop, verdict, error)
+                    self._changed.notify_all()
+            else:
+                self._resume()
 
-    def _do_errands(self) -> None:
+    @contextlib.contextmanager
+    def _errands_done(self) -> Iterator[bool]:
+        """Do what waits for the target to stand still, and tell who asked for it when the target runs again, or is
+        shown; whether there was anything to do."""
         with self._changed:
             errands, self._errands = self._errands, []
         for errand in errands:
@@ -245,10 +247,13 @@ class Controller:
                 errand.do()
             except BaseException as error:
                 errand.error = error
-        with self._changed:
-            for errand in errands:
-                errand.done = True
-            self._changed.notify_all()
+        try:
+            yield bool(errands)
+        finally:
+            with self._changed:
+                for errand in errands:
+                    errand.done = True
+                self._changed.notify_all()
 
     def _resume(self) -> None:
         while True:

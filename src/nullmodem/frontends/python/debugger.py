@@ -10,23 +10,31 @@ from typing import TYPE_CHECKING
 import drgn
 
 from nullmodem.api import places
+from nullmodem.api.code import Code
 from nullmodem.api.inspection import Inspection, over
-from nullmodem.errors import BreakpointRefused, NullmodemError, StateError, UsageError
-from nullmodem.frontends.python.breakpoint import execution
+from nullmodem.errors import BreakpointRefused, MemoryFault, NullmodemError, StateError, UsageError
+from nullmodem.frontends.python.breakpoint import Breakpoint, execution
 from nullmodem.frontends.python.controller import Controller, Verdict
 from nullmodem.frontends.python.frame import Frames
+from nullmodem.frontends.python.results import return_type, returned
+from nullmodem.frontends.python.stacks import Stacks
+from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.session import breakpoints as session
 from nullmodem.session.model import StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nullmodem.api.machine import Machine
-    from nullmodem.frontends.python.breakpoint import Breakpoint
+    from nullmodem.frontends.python.breakpoint import Condition
     from nullmodem.frontends.python.controller import Arrival
     from nullmodem.frontends.python.frame import Frame
-    from nullmodem.session import breakpoints, model
-    from nullmodem.session.session import Session
+    from nullmodem.frontends.python.target import Target
+    from nullmodem.session import model
 
+STACK_AHEAD = 256
+"""Bytes of stack read at once: the frames that are looked at are near each other."""
+_ACCESS = {"write": BreakpointKind.WRITE, "access": BreakpointKind.ACCESS}
 _AT_BREAKPOINT = (StopReason.BREAKPOINT, StopReason.HARDWARE_BREAKPOINT)
 
 
@@ -44,6 +52,8 @@ class Debugger:
         self.machine = machine
         self.live = machine.live
         self.inspection = Inspection(machine.live)
+        self.code = Code(machine.live, self.inspection)
+        self.stacks = Stacks(self)
         self.breakpoints: list[Breakpoint] = []
         self._lock = threading.Lock()
         self.controller = Controller(machine.live, self._judge, self._plant)
@@ -69,7 +79,7 @@ class Debugger:
         with self._lock:
             self.breakpoints.append(breakpoint_)
         try:
-            if breakpoint_.points or self._wanted(breakpoint_):
+            if self._wanted(breakpoint_):
                 self.controller.while_still(lambda: self._arm(breakpoint_))
         except BaseException:
             self.remove(breakpoint_)
@@ -88,15 +98,49 @@ class Debugger:
             with contextlib.suppress(NullmodemError):
                 self.live.remove(self.controller.client, point)
 
-    def _wanted(self, breakpoint_: Breakpoint) -> frozenset[breakpoints.Breakpoint]:
-        if breakpoint_.place is None:
-            return frozenset()
-        length = self.live.arch.breakpoint_length
-        return frozenset(execution(address, length) for address in places.addresses(self.live, breakpoint_.place))
+    def place(self, where: str | int, module: str = "", *, pending: bool = False) -> places.Place:
+        """What is meant by a place. Raises UsageError, UnknownPlace; not of one that may be ``pending``."""
+        place = places.parse_place(where, module)
+        return place if pending else places.require_known(self.live, place, self.machine.known_files, self.code)
+
+    def present_addresses(self, where: str | int) -> tuple[int, ...]:
+        """Where a place is in memory now. Raises UsageError, UnknownPlace; UsageError when it is not loaded."""
+        place = self.place(where)
+        found = places.addresses(self.live, place, self.code)
+        if not found:
+            raise UsageError(f"{where} is in a module that is not loaded")
+        return found
+
+    def _wanted(self, breakpoint_: Breakpoint) -> frozenset[session.Breakpoint]:
+        place, length = breakpoint_.place, self.live.arch.breakpoint_length
+        if place is None:  # data, which is gone for good with the module it was in
+            here = self.module_instance(next(iter(breakpoint_.points)).address)
+            return breakpoint_.points if here == breakpoint_.module_instance else frozenset()
+        return frozenset(execution(at, length) for at in places.addresses(self.live, place, self.code))
+
+    def watchpoint(
+        self, target: Target, object_: drgn.Object, access: str, condition: Condition | str | None
+    ) -> Breakpoint:
+        """One on a variable, not armed yet. Raises UsageError."""
+        if access not in _ACCESS:
+            raise UsageError(f"nothing can be watched for {access!r}", hint=f"Accesses: {', '.join(_ACCESS)}.")
+        address = object_.address_
+        if address is None or object_.bit_field_size_ is not None:
+            raise UsageError("this object cannot be watched: it stands at no address of the target's memory")
+        point = session.Breakpoint(_ACCESS[access], address, drgn.sizeof(object_))
+        where = f"{access} of {object_.type_.type_name()} at {address:#x}"
+        watchpoint = Breakpoint(target, where, None, condition, frozenset({point}))
+        watchpoint.module_instance = self.module_instance(address)
+        return watchpoint
+
+    def module_instance(self, address: int) -> object:
+        """What tells one load of the module that holds an address from another; None where no module does."""
+        module = self.live.look_into(lambda known: known.world.modules.containing(address))
+        return None if module is None else (module.loaded.address, module.instance)
 
     def _arm(self, breakpoint_: Breakpoint) -> None:
         """Make the session's breakpoints those it has to have now. The target stands still."""
-        wanted = breakpoint_.points or self._wanted(breakpoint_)
+        wanted = self._wanted(breakpoint_)
         breakpoint_.armed = breakpoint_.armed & wanted  # what the session lifted with a module is gone
         for point in sorted(wanted):
             self.live.insert(self.controller.client, point)
@@ -140,47 +184,79 @@ class Debugger:
         """Whether a stop at none of the program's breakpoints is another client's, and not at one just taken back."""
         if stop.reason is StopReason.WATCHPOINT:
             return True
-        return bool(self.live.look_into(lambda session: session.table.owners(stop.pc)) - {self.controller.client})
+        return bool(self.live.look_into(lambda known: known.table.owners(stop.pc)) - {self.controller.client})
 
     def is_present(self, arrival: Arrival) -> bool:
         """Whether the target still stands where a program was told it stands."""
         return self.controller.arrival is arrival and self.live.is_stopped
 
-    def frames_of(self, arrival: Arrival) -> Frames:
-        """The stack of the thread that stopped. Raises StopOver, KernelDataError."""
+    def frames_of(self, arrival: Arrival, hidden: int) -> Frames:
+        """The stack of the thread that stopped, without its innermost ``hidden`` inlined calls.
+
+        Raises StopOver, KernelDataError.
+        """
+        return self.frames(arrival.stop, self.requirement(arrival), hidden)
+
+    def requirement(self, arrival: Arrival) -> Callable[[], None]:
+        """What raises StopOver as soon as the target does not stand there any more."""
 
         def require() -> None:
             if not self.is_present(arrival):
                 raise self.stop_over()
 
-        return self.frames(arrival.stop, require)
+        return require
 
-    def frames(self, stop: model.Stop, require: Callable[[], None]) -> Frames:
+    def frames(self, stop: model.Stop, require: Callable[[], None], hidden: int = 0) -> Frames:
         """The same for a stop that may not be shown; ``require`` raises when it is over."""
+        span = self.code.span_at(stop.pc)
+        innermost = (span.file, span.line) if span is not None else None
+        return Frames(self.trace(), require, innermost, self.module_of, hidden)
+
+    def trace(self, ahead: int = STACK_AHEAD) -> drgn.StackTrace:
+        """drgn's trace of the thread that stopped, with so many bytes of its stack read at once.
+
+        Raises StopOver, KernelDataError.
+        """
         try:
-            registers = self.live.registers().as_dict()
-            trace = self.inspection.trace(registers)
+            registers = self.live.registers()
+            with contextlib.suppress(MemoryFault):
+                self.live.read_memory(registers.sp, ahead)
         except StateError as error:
             raise over(error) from None
-        return Frames(trace, require, self._line_at(stop.pc), self._module_of)
+        return self.inspection.trace(registers.as_dict())
+
+    def trace_of_caller(self) -> drgn.StackTrace:
+        """The trace from where the function that the thread has just been called in returns to: for code that drgn
+        cannot unwind from. Raises KernelDataError, MemoryFault."""
+        registers, arch = self.live.registers().as_dict(), self.live.arch
+        sp = registers[arch.sp]
+        returns_to = int.from_bytes(self.live.read_memory(sp, arch.word), "little")
+        return self.inspection.trace({**registers, arch.pc: returns_to, arch.sp: sp + arch.word})
+
+    def entered_at(self, arrival: Arrival) -> int:
+        """How many inlined calls begin where the thread stands and were not asked for by name."""
+        stop = arrival.stop
+        places_ = [hit.place for hit in arrival.verdict.hits if hit.place is not None]
+        if any(place.file or place.address is not None for place in places_):
+            return 0
+        return self.code.entered_at(stop.pc, tuple(place.function for place in places_))
 
     def stop_over(self) -> StateError:
         """The error for what belongs to a stop that is over."""
         return over(StateError("", state="at another stop" if self.live.is_stopped else self.live.state.value))
 
-    def _line_at(self, address: int) -> tuple[str, int] | None:
-        """The line as a debugger that reads the line table sees it; None in the kernel itself, where drgn answers."""
-
-        def look(session: Session) -> tuple[str, int] | None:
-            module = session.world.modules.containing(address)
-            line = session.world.lines.line_at(module, address) if module is not None else None
-            return (line.file, line.line) if line is not None else None
-
-        return self.live.look_into(look)
-
-    def _module_of(self, address: int) -> str:
-        module = self.live.look_into(lambda session: session.world.modules.containing(address))
+    def module_of(self, address: int) -> str:
+        """The module that holds an address, or an empty string."""
+        module = self.live.look_into(lambda known: known.world.modules.containing(address))
         return module.name if module is not None else ""
+
+    def result_of(self, arrival: Arrival, hidden: int) -> Callable[[], drgn.Object] | None:
+        """What reads the result of the function that is shown innermost, once it has returned; None without one."""
+        frame = self.frames_of(arrival, hidden)[0]
+        if frame.inlined or frame.function is None:
+            return None
+        kind = return_type(self.inspection.program().drgn, frame.function, frame.file)
+        return None if kind is None else lambda: returned(self.live, kind)
 
     # -- memory --------------------------------------------------------------------------------------------------
 

@@ -114,7 +114,8 @@ class Frames:
     """A stack at one stop: a sequence of `Frame`, the innermost first. ``str()`` is the backtrace.
 
     ``require`` raises StopOver once the stop is over; ``innermost`` says the line of the innermost frame where that is
-    known better than from the trace, ``module_of`` the module that holds an address.
+    known better than from the trace, ``module_of`` the module that holds an address. The innermost ``hidden`` frames of
+    the trace are calls that were inlined and begin just where the thread stands: `Stop.step` goes into them.
     """
 
     def __init__(
@@ -123,24 +124,26 @@ class Frames:
         require: Callable[[], None],
         innermost: tuple[str, int] | None,
         module_of: Callable[[int], str],
+        hidden: int = 0,
     ) -> None:
         self._trace = trace
         self.require = require
-        self._innermost = innermost
+        self._innermost = innermost if hidden == 0 else None
         self._module_of = module_of
+        self._hidden = hidden
         self._made: dict[int, Frame] = {}
 
     def __len__(self) -> int:
-        return len(self._trace)
+        return len(self._trace) - self._hidden
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> Frame:
         self.require()
-        at = range(len(self._trace))[index]
+        at = range(len(self))[index]
         if at not in self._made:
-            raw = self._trace[at]
+            raw = self._trace[at + self._hidden]
             source = self._innermost if at == 0 and self._innermost is not None else _source(raw)
             self._made[at] = Frame(self, at, raw, source, self._module_of(raw.pc))
         return self._made[at]

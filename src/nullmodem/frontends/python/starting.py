@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ from nullmodem.session.model import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from nullmodem.api.machine import Machine
 
 
 def boot(
@@ -58,30 +61,36 @@ def boot(
         CommandError: the module was built and the kernel, or its init, refuses it.
     """
     check_host()
-    with contextlib.ExitStack() as stack:
-        options = BootOptions(
-            kernel=ensure_kernel(kernel),
-            memory_mb=memory_mb,
-            cpus=cpus,
-            kaslr=kaslr,
-            append=append,
-            search=tuple(map(Path, search)),
-            policy=Policy.RELEASE,
-            record=_path(record),
-        )
-        name = Path(module).stem if module is not None else "python"
-        work = stack.enter_context(WorkDirectory("python"))
-        machine = boot_machine(name, options, work.path, progress)
-        stack.callback(machine.close)
-        target = Target(machine)
-        stack.callback(target.close)
+    options = BootOptions(
+        kernel=ensure_kernel(kernel),
+        memory_mb=memory_mb,
+        cpus=cpus,
+        kaslr=kaslr,
+        append=append,
+        search=tuple(map(Path, search)),
+        policy=Policy.RELEASE,
+        record=_path(record),
+    )
+    name = Path(module).stem if module is not None else "python"
+
+    def start(options: BootOptions) -> Machine:
+        with contextlib.ExitStack() as stack:
+            work = stack.enter_context(WorkDirectory("python"))
+            machine = boot_machine(name, options, work.path, progress)
+            machine.closes(stack.pop_all().close)
+            return machine
+
+    # A recording is of one boot: another boot does not go on with it.
+    target = Target(start(options), lambda: start(replace(options, record=None)))
+    try:
         if module is not None:
             built = target.build(module)
             if load:
                 target.load(built.name, *parameters)
-        machine.closes(work.close)
-        stack.pop_all()
-        return target
+    except BaseException:
+        target.close()
+        raise
+    return target
 
 
 def attach(
@@ -128,11 +137,8 @@ def attach(
         work = stack.enter_context(WorkDirectory("python"))
         name = target if NAME.fullmatch(target) else "board"
         machine = attach_machine(name, options, found, work.path, progress)
-        stack.callback(machine.close)
-        attached = Target(machine)
-        machine.closes(work.close)
-        stack.pop_all()
-        return attached
+        machine.closes(stack.pop_all().close)
+        return Target(machine)
 
 
 def _path(given: str | Path | None) -> Path | None:

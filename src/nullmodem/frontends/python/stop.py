@@ -5,9 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nullmodem.session.model import Resume
+from nullmodem.errors import UsageError
+from nullmodem.frontends.python.stepping import Stepper
+from nullmodem.session.model import Resume, StopReason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import drgn
 
     from nullmodem.frontends.python.breakpoint import Breakpoint
@@ -15,7 +19,6 @@ if TYPE_CHECKING:
     from nullmodem.frontends.python.debugger import Debugger
     from nullmodem.frontends.python.frame import Frame, Frames
     from nullmodem.session import model
-    from nullmodem.session.model import StopReason
 
 
 class Stop:
@@ -31,7 +34,10 @@ class Stop:
     def __init__(self, debugger: Debugger, arrival: Arrival) -> None:
         self._debugger = debugger
         self._arrival = arrival
+        self._entered: int | None = None
+        self._stepped = False
         self._frames: Frames | None = None
+        self._returned: drgn.Object | None = None
 
     def __repr__(self) -> str:
         if not self.is_current:
@@ -55,7 +61,9 @@ class Stop:
 
     @property
     def reason(self) -> StopReason:
-        """Why the target stands."""
+        """Why the target stands. STEP after a step that nothing has cut short."""
+        if self._stepped and self._stop.reason is StopReason.BREAKPOINT and not self.hits:
+            return StopReason.STEP  # where a call has returned to, by a breakpoint of the step itself
         return self._stop.reason
 
     @property
@@ -94,8 +102,35 @@ class Stop:
         """The frames of the thread that stopped, the innermost first; as many as can be followed, inlined ones too."""
         self._require()
         if self._frames is None:
-            self._frames = self._debugger.frames_of(self._arrival)
+            self._frames = self._debugger.frames_of(self._arrival, self._hidden)
         return self._frames
+
+    @property
+    def _hidden(self) -> int:
+        if self._entered is None:
+            self._entered = self._debugger.entered_at(self._arrival)
+        return self._entered
+
+    def stack_of(self, *, cpu: int | None = None, pid: int | None = None) -> Frames:
+        """The frames of what another processor was doing when the target stopped, or of a task, sleeping or not.
+
+        Raises UsageError for what there is not, and unless one of the two is given; KernelDataError when the stack
+        cannot be followed.
+        """
+        self._require()
+        if (cpu is None) == (pid is None):
+            raise UsageError("stack_of needs cpu= or pid=, and one of them")
+        require = self._debugger.requirement(self._arrival)
+        if cpu is not None:
+            return self._debugger.stacks.of_processor(cpu, self._stop, require)
+        assert pid is not None
+        return self._debugger.stacks.of_task(pid, self._stop, require)
+
+    @property
+    def processors(self) -> dict[int, str]:
+        """What each processor runs: the name of its task, by number."""
+        self._require()
+        return {t.cpu: t.name for t in self._debugger.live.threads(names=True) if t.cpu is not None}
 
     @property
     def prog(self) -> drgn.Program:
@@ -124,6 +159,56 @@ class Stop:
         """Let the target run. The stop is over."""
         self._require()
         self._debugger.controller.go(Resume())
+
+    def step(self, *, timeout: float = 60.0) -> Stop:
+        """Go on to another line, into functions that are called. ``timeout`` in seconds.
+
+        As all of them do, it ends early where a breakpoint is hit: see `hits` and `reason`.
+
+        Raises WaitTimeout: the target runs, and the stop is over; KernelDataError; StopOver; TargetLost.
+        """
+        return self._along(lambda stepper: stepper.line(self._hidden, into=True), timeout)
+
+    def next(self, *, timeout: float = 60.0) -> Stop:
+        """Go on to another line of this function or, when it returns, of its caller. Raises what `step` does."""
+        return self._along(lambda stepper: stepper.line(self._hidden, into=False), timeout)
+
+    def finish(self, *, timeout: float = 60.0) -> Stop:
+        """Go on until the innermost frame has returned: see `returned`. Raises what `step` does."""
+        result = self._debugger.result_of(self._arrival, self._hidden) if self.is_current else None
+        before = self.frame.sp
+        self._along(lambda stepper: stepper.out(self._hidden), timeout)
+        if result is not None and not self.hits and self.is_current and self.frame.sp > before:
+            self._returned = result()
+        return self
+
+    @property
+    def returned(self) -> drgn.Object | None:
+        """What the function returned that `finish` came back from; None when it is void, or not in a register."""
+        self._require()
+        return self._returned
+
+    def step_instruction(self, *, timeout: float = 60.0) -> Stop:
+        """Execute one instruction. Raises what `step` does."""
+        return self._along(lambda stepper: stepper.instruction(), timeout)
+
+    def until(self, where: str | int, *, timeout: float = 60.0) -> Stop:
+        """Go on to a place, or until the present function has returned, whichever comes first.
+
+        Raises UnknownPlace, UsageError as `Target.break_at` does; what `step` does.
+        """
+        self._require()
+        addresses = self._debugger.present_addresses(where)
+        return self._along(lambda stepper: stepper.until(addresses), timeout)
+
+    def _along(self, go: Callable[[Stepper], tuple[Arrival, int]], timeout: float) -> Stop:
+        self._require()
+        self._arrival, self._entered = go(Stepper(self._debugger, self._arrival, timeout))
+        self._frames = self._returned = None
+        self._stepped = True
+        if self._arrival.error is not None:
+            raise self._arrival.error
+        return self
 
     def _require(self) -> None:
         if not self.is_current:

@@ -6,16 +6,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from nullmodem.api import places
-from nullmodem.errors import CommandTimeout, UnexpectedStop
+from nullmodem.errors import CommandTimeout, UnexpectedStop, UsageError
 from nullmodem.frontends.python.breakpoint import Breakpoint
+from nullmodem.frontends.python.console import ConsoleText
 from nullmodem.frontends.python.debugger import Debugger
+from nullmodem.frontends.python.module_stops import ModuleStop
 from nullmodem.frontends.python.stop import Stop
 from nullmodem.session.model import Resume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
+
+    import drgn
 
     from nullmodem.api.commands import RunningCommand
     from nullmodem.api.machine import Machine
@@ -36,8 +39,10 @@ class Target:
         name: what it is called in messages.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, again: Callable[[], Machine] | None = None) -> None:
+        """``again`` boots another machine like it, for `reboot`."""
         self.machine = machine
+        self._again = again
         self.name = machine.name
         self.debugger = Debugger(machine)
         self._shown: Stop | None = None
@@ -98,12 +103,45 @@ class Target:
             UsageError: the text is no place, no such module is known, the condition is no expression.
             BreakpointRefused: no breakpoint may stand there.
         """
-        place = places.parse_place(where, module)
-        if not pending:
-            places.require_known(self.machine.live, place, self.machine.known_files)
+        place = self.debugger.place(where, module, pending=pending)
         breakpoint_ = Breakpoint(self, str(place), place, condition)
         self.debugger.add(breakpoint_)
         return breakpoint_
+
+    def watch(
+        self, object_: drgn.Object, *, access: str = "write", condition: Condition | str | None = None
+    ) -> Breakpoint:
+        """Stop the target when a variable changes: ``target.watch(stop.prog["simple_count"])``.
+
+        The processor watches it, in its debug registers: four pieces of eight bytes at most. When the module it is in
+        goes, so does the watchpoint.
+
+        Args:
+            object_: a global, a member, an element, in memory.
+            access: ``"write"``; ``"access"`` for reads too.
+            condition: as for `break_at`; the frame is that behind the instruction that touched it.
+
+        Raises:
+            UsageError: it is in no memory, or there is no such access.
+            BreakpointRefused: it is too large, or the debug registers are all in use.
+        """
+        watchpoint = self.debugger.watchpoint(self, object_, access, condition)
+        self.debugger.add(watchpoint)
+        return watchpoint
+
+    def stop_at_module(self, module: str = "", *, event: str = "init") -> ModuleStop:
+        """Stop the target at an event of a module's life, in the kernel's own code.
+
+        Args:
+            module: its name; an empty string is any module.
+            event: ``"coming"`` (its memory is laid out), ``"init"`` (init is about to run), ``"live"`` (init has run),
+                ``"going"`` (it is about to be freed; its variables are no longer in ``stop.prog``).
+
+        Raises UsageError for an event that there is not.
+        """
+        stop = ModuleStop(self, module, event)
+        self.debugger.add(stop)
+        return stop
 
     def wait(
         self, after: Callable[[], object] | None = None, timeout: float = 60.0, *, for_: Breakpoint | None = None
@@ -230,6 +268,36 @@ class Target:
     def modules(self) -> tuple[str, ...]:
         """The names of the modules that are loaded, in the order they were."""
         return tuple(module.name for module in self.machine.live.modules())
+
+    def console(self, *, timeout: float = 60.0, since: int | None = None) -> ConsoleText:
+        """The console's lines from now on, or from a position on, as an iterator: see `ConsoleText`.
+
+        Raises UsageError for a target without a console.
+        """
+        return ConsoleText(self.machine, timeout, since)
+
+    def reboot(self) -> None:
+        """Boot the same kernel again, in a new machine. No module is loaded then; those built are known still, and
+        breakpoints are pending until their module is loaded, or armed in the kernel. Stops of before are over.
+
+        Raises UsageError for a machine that was attached to; what `nullmodem.boot` raises.
+        """
+        if self._again is None:
+            raise UsageError(
+                f"{self.name} cannot be rebooted from here: it was not booted from here",
+                hint="Reboot it yourself, for one with start('reboot'), and attach again.",
+            )
+        kept, known = self.debugger.breakpoints, self.machine.known_modules
+        self.close()
+        self.machine = self._again()
+        for built in known:
+            self.machine.add(built)
+        self.debugger = Debugger(self.machine)
+        self._given = 0
+        for breakpoint_ in kept:
+            breakpoint_.armed = frozenset()
+            if breakpoint_.place is not None:
+                self.debugger.add(breakpoint_)
 
     def push(self, file: str | Path, destination: str | None = None) -> str:
         """Copy a file to the target; returns its path there. Raises UsageError, CommandError, StateError."""
