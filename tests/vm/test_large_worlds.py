@@ -17,7 +17,8 @@ from support.gdb import debian
 if TYPE_CHECKING:
     from nullmodem.bench.sides import Measured
 
-pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.slow, pytest.mark.timeout(600)]
+# The cost tests hold the same for 340 tasks and 20 modules.
+pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.soak, pytest.mark.timeout(600)]
 
 TASKS, MODULES = 1000, 150
 

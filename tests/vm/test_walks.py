@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.bench.sides import Plain, Session, World
+from nullmodem.bench.sides import PATIENCE, Plain, Session, World
 from nullmodem.kbuild import build_module, ensure_kernel
 from support.gdb import EVERY_KERNEL_ONE_GDB
 from support.modules import copy_module, module_directory
@@ -80,9 +80,17 @@ class Walker:
         said, self.command = self.side.hit(f"echo {amount} > /sys/module/stepping/parameters/run")
         self.said.append(("run", said))
 
-    def tell(self, command: str) -> str:
-        """Type a command, keep what is said."""
-        return self._tell(command)
+    def type(self, command: str) -> None:
+        """Type a command; `heard` has what is said."""
+        self.said.append((command, ""))
+        self.side.gdb.send(command)
+
+    def heard(self) -> str:
+        """What was said to what was typed last."""
+        command, _nothing = self.said.pop()
+        said = self.side.gdb.wait(PATIENCE)
+        self.said.append((command, said))
+        return said
 
     def end(self) -> None:
         """Leave no breakpoint, let the module's run end."""
@@ -91,9 +99,8 @@ class Walker:
         self.side.let_run(self.command)
 
     def _tell(self, command: str) -> str:
-        said = self.side.gdb(command)
-        self.said.append((command, said))
-        return said
+        self.type(command)
+        return self.heard()
 
 
 class Pair:
@@ -124,8 +131,9 @@ class Pair:
         assert [(c, same(s)) for c, s in self.ours.said] == [(c, same(s)) for c, s in self.plain.said], f"seed {seed}"
 
     def _both(self, command: str) -> str:
-        theirs = self.plain.tell(command)
-        ours = self.ours.tell(command)
+        self.plain.type(command)
+        self.ours.type(command)
+        theirs, ours = self.plain.heard(), self.ours.heard()
         assert same(ours) == same(theirs), f"after {[c for c, _said in self.plain.said]}"
         return theirs
 

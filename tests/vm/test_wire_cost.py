@@ -7,7 +7,7 @@ The operations and both ways to do them are those of `nullmodem bench`.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +22,7 @@ from nullmodem.kbuild import build_module, ensure_kernel
 from support.gdb import EVERY_KERNEL_ONE_GDB, debian
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from _pytest.mark.structures import ParameterSet
@@ -35,13 +35,32 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SCENARIOS = read_scenarios()
-BREAK_INS = ("interrupt, five set",)
-MISSED: dict[str, dict[str, str]] = {
-    "bytes": {},
-    "trips": {"stepi, 300 more tasks": "0.21: the breakpoint that `next` ended on is taken out, and the pc set back"},
-    "guard": {"begin": "1.9: the kernel is verified and the module loader is watched"},
+NO_DEARER = 1.05
+"""Five in a hundred are allowed for what is read ahead."""
+BYTES = {
+    "next": 0.20,
+    "next, loop": 0.20,
+    "next, 340 tasks": 0.12,
+    "next, loop, 340 tasks": 0.12,
+    "false condition": 0.35,
 }
-"""What has not been reached, with nullmodem's figure by plain gdb's on Linux 6.1."""
+TRIPS = {
+    "next": 0.30,
+    "stepi, 340 tasks": 0.20,
+    "hit, 340 tasks": 0.20,
+    "print struct": 0.5,
+    "x/400xb": 0.01,
+    "info threads, 340 tasks": 0.03,
+    "load": 0.25,
+    "attach, 340 tasks": 0.25,
+}
+"""Of operations: nullmodem's figure by plain gdb's, at most."""
+QUICK = ("stepping", "beginning")
+"""Scenarios that are measured with the other kernel and the other gdb, too."""
+BREAK_INS = ("attach", "attach, 340 tasks", "begin", "begin, 20 modules", "interrupt, five set")
+NESTED = 5000
+"""Bytes of a break-in that lands on top of an interrupt that had interrupted something itself, at most: the stack is
+followed down to that, which a plain gdb cannot show. On a processor that is not kept busy that is rare chance."""
 MODULES = 20
 """How many the scenario "beginning with modules" loads."""
 RAW_LENGTH = 1 << 16
@@ -70,15 +89,14 @@ class Costs:
         return said(self.operation(name), self.operation(name).trip_ratio)
 
 
-def bars(kind: str, most: dict[str, float]) -> list[ParameterSet]:
+def bars(most: dict[str, float]) -> list[ParameterSet]:
     """Parameters for a test of each: operation, limit."""
-    return [
-        pytest.param(
-            name, limit, id=f"{name}-{limit}",
-            marks=[pytest.mark.xfail(strict=True, reason=MISSED[kind][name])] if name in MISSED[kind] else [],
-        )
-        for name, limit in most.items()
-    ]  # fmt: skip
+    return [pytest.param(name, limit, id=f"{name}-{limit}") for name, limit in most.items()]
+
+
+def is_nested(measured: Measured) -> bool:
+    """Whether a break-in has landed where only the whole stack could tell what it interrupted."""
+    return any(exchange.request == b"g" for exchange in measured.exchanges)
 
 
 def said(operation: Comparison, ratio: float | None) -> float:
@@ -88,7 +106,10 @@ def said(operation: Comparison, ratio: float | None) -> float:
     return ratio
 
 
-@pytest.fixture(scope="module", params=EVERY_KERNEL_ONE_GDB)
+FIRST, OTHER = EVERY_KERNEL_ONE_GDB
+
+
+@pytest.fixture(scope="module", params=[FIRST, pytest.param(*OTHER.values, id=OTHER.id, marks=pytest.mark.soak)])
 def costs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Costs:
     """All scenarios, on a kernel for each side."""
     name, gdb = request.param
@@ -130,29 +151,35 @@ def test_64_kib_read_use_95_percent_of_what_hex_and_the_line_allow(costs: Costs)
 # -- bars: nullmodem's figures by plain gdb's, in the same run --------------------------------------------------------
 
 
-@pytest.mark.parametrize(("operation", "most"), bars("bytes", {
-    "next": 0.20,
-    "next, loop": 0.20,
-    "next, 300 more tasks": 0.12,
-    "next, loop, 300 more tasks": 0.12,
-    "false condition": 0.35,
-}))  # fmt: skip
+@pytest.mark.parametrize(("operation", "most"), bars(BYTES))
 def test_bytes_are_at_most_this_part_of_plain_gdbs(costs: Costs, operation: str, most: float) -> None:
     assert costs.byte_ratio(operation) <= most
 
 
-@pytest.mark.parametrize(("operation", "most"), bars("trips", {
-    "next": 0.30,
-    "stepi, 300 more tasks": 0.20,
-    "hit, 300 more tasks": 0.20,
-    "print struct": 0.5,
-    "x/400xb": 0.01,
-    "info threads, 300 more tasks": 0.03,
-    "load": 0.25,
-    "attach, 300 more tasks": 0.25,
-}))  # fmt: skip
+@pytest.mark.parametrize(("operation", "most"), bars(TRIPS))
 def test_round_trips_are_at_most_this_part_of_plain_gdbs(costs: Costs, operation: str, most: float) -> None:
     assert costs.trip_ratio(operation) <= most
+
+
+def test_300_more_tasks_cost_nothing(costs: Costs) -> None:
+    for operation in ("attach", "hit", "info threads", "stepi"):
+        few, many = costs.nullmodem[operation], costs.nullmodem[f"{operation}, 340 tasks"]
+        assert many.round_trips <= few.round_trips, operation
+
+
+@pytest.mark.parametrize("pair", [OTHER])
+def test_stepping_and_beginning_are_as_cheap_with_the_other_kernel_and_gdb(
+    pair: tuple[str, Callable[[], str]], tmp_path: Path
+) -> None:
+    kernel, gdb = ensure_kernel(pair[0]), pair[1]()
+    chosen = replace(SCENARIOS, scenarios=tuple(each for each in SCENARIOS.scenarios if each.name in QUICK))
+    world = World(kernel, gdb, build_modules(chosen, kernel, tmp_path / "modules"))
+    sides = [count(side, world, chosen, tmp_path / side.name) for side in (Plain, Session)]
+    found = {each.name: each for each in compare(chosen, *sides) if each.nullmodem is not None}
+    assert {"next", "next, loop", "stepi", "finish", "begin"} <= found.keys()
+    for name, each in found.items():
+        assert said(each, each.byte_ratio) <= BYTES.get(name, NO_DEARER)
+        assert said(each, each.trip_ratio) <= TRIPS.get(name, NO_DEARER)
 
 
 def test_symbols_of_all_modules_take_few_round_trips_for_each(costs: Costs) -> None:
@@ -165,20 +192,14 @@ def test_symbols_of_all_modules_take_few_round_trips_for_each(costs: Costs) -> N
     assert ours <= 0.12 * plain
 
 
-@pytest.mark.parametrize(
-    ("operation", "most"),
-    bars("guard", {each.name: 1.05 for each in SCENARIOS.operations if not each.lone and each.name not in BREAK_INS}),
-)
-def test_no_operation_takes_more_bytes_than_a_plain_gdb(costs: Costs, operation: str, most: float) -> None:
-    """Five in a hundred are allowed for what is read ahead."""
-    assert costs.byte_ratio(operation) <= most
-
-
-@pytest.mark.parametrize("operation", BREAK_INS)
-def test_a_break_in_costs_no_more_than_following_the_stack_it_lands_on(costs: Costs, operation: str) -> None:
-    """Where it lands is chance. On an idle processor it costs what it costs a plain gdb; on top of an interrupt, the
-    stack is followed to what that one interrupted, which a plain gdb cannot show."""
-    assert costs.nullmodem[operation].bytes <= 4096
+@pytest.mark.parametrize("operation", [each.name for each in SCENARIOS.operations if not each.lone])
+def test_no_operation_takes_more_bytes_than_a_plain_gdb(costs: Costs, operation: str) -> None:
+    """Where a break-in lands is chance."""
+    measured = costs.nullmodem[operation]
+    if operation in BREAK_INS and is_nested(measured):
+        assert measured.bytes <= NESTED
+    else:
+        assert costs.byte_ratio(operation) <= NO_DEARER
 
 
 @pytest.mark.parametrize("again", ["bt again", "print struct again"])

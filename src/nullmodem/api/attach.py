@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
 ATTACH_SECONDS = 45.0
 RECONNECT_SECONDS = SECONDS
-AHEAD = 128
-"""Bytes a cache miss reads at least: 25 ms of a line at 115200 baud, with its packet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +147,7 @@ def connect(
         ways = make_ways(options.ways, lines.line, lines.console, typing)
         shell = _shell(options, typing, stack)
         stub = KgdbStub(lines.stub, arch, patience=Patience(baud=baud_of(options.wire)))
-        session = Session(stub, files, EventBus(), ahead=AHEAD, policy=options.policy)
+        session = Session(stub, files, EventBus(), policy=options.policy)
         if recorder is not None:
             recorder.on_trouble = session.say
         if journal is not None:

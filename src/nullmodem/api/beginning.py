@@ -33,7 +33,7 @@ def begin(
     for attempt in range(1, ATTEMPTS + 1):
         live = LiveSession(session, break_in)
         prepare(live)
-        live.start(seconds)
+        live.start(seconds, in_passing=True)
         try:
             live.go()
         except BaseException as error:

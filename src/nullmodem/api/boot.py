@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from nullmodem.wire.streams import ByteStream
 
 TAKE_OVER_SECONDS = 60.0
-AHEAD = 32
-"""Bytes a cache miss reads at least while somebody looks around: a socket has no baud rate to choose it by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +126,6 @@ def take_over(
 ) -> Machine:
     """Begin a session on a machine that runs. Raises what `LiveSession.start` does; the machine is left as it is."""
     stub = KgdbStub(wire, by_elf_machine(files.vmlinux.machine), log=log)
-    session = Session(stub, files, EventBus(), ahead=AHEAD, policy=policy)
+    session = Session(stub, files, EventBus(), policy=policy)
     live = begin(session, target.break_in, TAKE_OVER_SECONDS)
     return Machine(name, live, target, kernel, workdir)

@@ -53,10 +53,11 @@ class LiveSession:
 
     # -- life ----------------------------------------------------------------------------------------------------
 
-    def start(self, timeout: float) -> Stop:
+    def start(self, timeout: float, *, in_passing: bool = False) -> Stop:
         """Break into the target and take it over; it is stopped when this returns.
 
-        It is asked again as long as there is time: what was sent to a target that runs may be lost.
+        It is asked again as long as there is time: what was sent to a target that runs may be lost. ``in_passing``: it
+        is let go at once, and nobody looks at this stop.
 
         Raises:
             WireTimeout: it did not stop within ``timeout`` seconds.
@@ -65,7 +66,7 @@ class LiveSession:
         """
         self._engine.start()
         try:
-            self._taking.run(timeout)
+            self._taking.run(timeout, in_passing=in_passing)
         except NullmodemError:
             self._engine.stop()
             raise

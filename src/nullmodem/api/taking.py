@@ -32,12 +32,14 @@ class TakeOver:
         self._break_in = break_in
         self._asked: concurrent.futures.Future[None] | None = None
 
-    def run(self, timeout: float) -> None:
-        """Raises what `LiveSession.start` does."""
+    def run(self, timeout: float, *, in_passing: bool) -> None:
+        """``in_passing``: it is let go at once. Raises what `LiveSession.start` does."""
         deadline = time.monotonic() + timeout
         failure: NullmodemError | None = None
         while True:
-            self._asked = self._engine.submit(lambda: self._session.take_over(min(timeout, BREAK_IN_PATIENCE)))
+            self._asked = self._engine.submit(
+                lambda: self._session.take_over(min(timeout, BREAK_IN_PATIENCE), in_passing=in_passing)
+            )
             if not self._session.target.is_known:  # a break-in sent to a target that has stopped stops it once more
                 try:
                     self._break_in()

@@ -15,6 +15,8 @@ from nullmodem.kernel.regions import KERNEL_SPACE
 from nullmodem.kernel.tasks import TaskReader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nullmodem.kernel.memory import Memory
     from nullmodem.symbols.types import TypeInfo
     from nullmodem.symbols.vmlinux import Vmlinux
@@ -43,26 +45,31 @@ class InterruptRegisters:
             for name, member in self._processor.saved.items()
         }
 
-    def read(self, memory: Memory, cpu: int, sp: int, *, innermost: bool) -> dict[str, int] | None:
+    def read(self, memory: Memory, cpu: int, sp: Callable[[], int], *, innermost: bool) -> dict[str, int] | None:
         """Registers, by gdb's names, of the code that processor ``cpu`` was taken from by the interrupt it is in.
 
         None when it is in none, or, unless the ``innermost`` is good enough, when the interrupted code had interrupted
-        something itself: it then runs on the interrupts' own stack, where ``sp`` points. Raises MemoryFault, and
-        KernelDataError for registers that make no sense.
+        something itself: it then runs on the stack of interrupts, where ``sp`` gives a place. So does the interrupt of
+        user code, on the kernel's stack of that task (run_irq_on_irqstack_cond), but user code has interrupted nothing.
+        Raises MemoryFault, and KernelDataError for registers that make no sense.
         """
         if self._variable is None:
             return None
         if cpu not in self._offsets:  # it does not change while the kernel runs
             self._offsets[cpu] = self._tasks.per_cpu_offset(memory, cpu)
         pointer = int.from_bytes(memory.read((self._variable + self._offsets[cpu]) % _ADDRESSES, 8), "little")
-        if pointer < KERNEL_SPACE or (abs(pointer - sp) < _STACK and not innermost):
+        if pointer < KERNEL_SPACE:
             return None
         raw = memory.read(pointer, self._size)
         values = {
             name: int.from_bytes(raw[offset : offset + size], "little")
             for name, (offset, size) in self._members.items()
         }
-        if not self._processor.is_user(values) and values[self._processor.sp] < KERNEL_SPACE:
+        if self._processor.is_user(values):
+            return values
+        if not innermost and abs(pointer - sp()) < _STACK:
+            return None
+        if values[self._processor.sp] < KERNEL_SPACE:
             msg = f"the interrupted code's stack would be at {values[self._processor.sp]:#x}"
             raise KernelDataError(msg)
         return values

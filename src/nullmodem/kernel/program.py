@@ -15,6 +15,7 @@ import drgn
 
 from nullmodem.errors import KernelDataError, MemoryFault, SymbolError
 from nullmodem.kernel.processor import processor_of
+from nullmodem.kernel.regions import KERNEL_SPACE
 from nullmodem.symbols.elf import ElfFile
 from nullmodem.symbols.module_file import PER_CPU
 
@@ -80,6 +81,9 @@ class KernelProgram:
             raise KernelDataError(msg) from error
 
     def _read(self, address: int, length: int, _offset: int, _physical: bool) -> bytes:
+        if address < KERNEL_SPACE:  # where a stack leads that ends in user code: another one's memory
+            msg = "no memory of the kernel's"
+            raise drgn.FaultError(msg, address)
         try:
             return self._memory.read(address, length)
         except MemoryFault as error:

@@ -15,7 +15,7 @@ from nullmodem.kernel.fields import read_up_to
 from nullmodem.symbols.elf import find_build_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from nullmodem.kernel.memory import Memory
     from nullmodem.symbols.vmlinux import Vmlinux
@@ -28,12 +28,12 @@ _STACK_BYTES: Final = 504  # one read on the wire
 _BANNER_BYTES: Final = 240
 
 
-def find_slide(vmlinux: Vmlinux, pc: int, memory: Memory, *, stack: int | None = None) -> int:
+def find_slide(vmlinux: Vmlinux, pc: int, memory: Memory, *, stack: Callable[[], int] | None = None) -> int:
     """How many bytes above its link-time address the kernel runs, proved by build-id or banner.
 
-    ``pc`` is the program counter of the stop, ``stack`` the stack pointer, used when ``pc`` is not in the kernel's own
-    text (in a module, in user code). One read of memory when ``pc`` stands where kgdb stops; a few more anywhere else
-    in the kernel; at most one per granule of the whole range.
+    ``pc`` is the program counter of the stop, ``stack`` gives the stack pointer, asked for when ``pc`` is not in the
+    kernel's own text (in a module, in user code). One read of memory when ``pc`` stands where kgdb stops; a few more
+    anywhere else in the kernel; at most one per granule of the whole range.
 
     Raises IdentityError when the running kernel is another build than ``vmlinux``, KernelDataError when no kernel is
     found at all.
@@ -61,13 +61,13 @@ def check_slide(vmlinux: Vmlinux, slide: int, memory: Memory) -> None:
         raise _another_kernel(vmlinux, slide, memory)
 
 
-def _candidates(vmlinux: Vmlinux, pc: int, memory: Memory, stack: int | None) -> Iterator[int]:
+def _candidates(vmlinux: Vmlinux, pc: int, memory: Memory, stack: Callable[[], int] | None) -> Iterator[int]:
     near = _slides_for(vmlinux, pc)
     yield from sorted(near, key=lambda slide: _likely(vmlinux, pc - slide))
     if near:
         return
     if stack is not None:
-        yield from _from_stack(vmlinux, memory, stack)
+        yield from _from_stack(vmlinux, memory, stack())
     yield from range(0, _highest(vmlinux) + 1, GRANULE)
 
 

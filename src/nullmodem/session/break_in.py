@@ -33,9 +33,6 @@ PASSED_BY_DEBUGGERS: Final = frozenset(
 """What gdb goes on from by itself: a step in the middle of a line, a breakpoint of its own where a call returns to, and
 one whose condition it looks at itself."""
 
-STACK_AHEAD = 256
-"""Bytes of stack read at once when all of it is followed."""
-
 
 class BreakIns:
     """A break-in is asked for from outside the wire, so another stop may come first; the break-in still arrives later,
@@ -115,6 +112,8 @@ class BreakIns:
 
 def called_by_module(world: World, target: StoppedTarget, arch: Arch) -> bool:
     """Whether a module called for the stop: a breakpoint compiled into it, and nobody's break-in."""
+    if not world.modules.all:
+        return False
     try:
         caller = _return_address(world, target, arch) or break_in_caller(world.program, target.own.as_dict())
     except (KernelDataError, MemoryFault):
@@ -124,11 +123,13 @@ def called_by_module(world: World, target: StoppedTarget, arch: Arch) -> bool:
 
 def _return_address(world: World, target: StoppedTarget, arch: Arch) -> int | None:
     """What is on top of the stack, if the function has put nothing there up to its trap: two small reads where
-    following the stack would take many. None otherwise."""
+    following the stack would take many. None otherwise.
+
+    The file's code is good enough: what the kernel patches in it leaves the stack as it is, or calls."""
     pc = target.own_pc
     at, trap = world.kernel.function_at(pc).start, pc - len(arch.trap)
     while at < trap:
-        here = arch.instructions.decode(target.code_at(at, trap - at), at)
+        here = arch.instructions.decode(world.kernel.static_code(at, trap - at) or target.code_at(at, trap - at), at)
         if here is None or (here.stack != 0 and here.kind is not Kind.CALL):
             return None
         at += here.length
@@ -163,7 +164,9 @@ def _from_interrupt(world: World, target: StoppedTarget) -> InterruptedFrame | N
     cpu = world.threads.current_processor()
     if cpu is None:
         return None
-    registers = world.irq_regs.read(target, cpu, target.own_sp, innermost=is_idle(target.thread))
+    # Where no module is loaded, none can have been interrupted further down.
+    innermost = is_idle(target.thread) or not world.modules.all
+    registers = world.irq_regs.read(target, cpu, lambda: target.own_sp, innermost=innermost)
     return None if registers is None else InterruptedFrame(registers, world.irq_regs.is_user(registers))
 
 
@@ -174,7 +177,7 @@ def _from_stack(world: World, target: StoppedTarget) -> InterruptedFrame | None:
         for module in world.modules.all
         if module.instance is not None
     )
-    with target.reading_ahead(STACK_AHEAD):
+    with target.following_the_stack():
         frames = interrupted_frames(world.program, target.own.as_dict())
     return _meant(world, frames) if frames else None
 

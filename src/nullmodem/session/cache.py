@@ -52,6 +52,7 @@ class StopCache:
         self._run = limit // LINE
         self._usual = self._least = max(1, ahead // LINE)
         self._ahead = self._least
+        self._behind = 0
         self._end = 0
         self._streak = 0
         self._lines: dict[int, bytes] = {}
@@ -70,13 +71,14 @@ class StopCache:
         self._least = max(1, length // LINE)
 
     @contextlib.contextmanager
-    def reading_ahead(self, length: int) -> Iterator[None]:
-        """Have each miss read so many bytes meanwhile: much will be wanted of what lies near."""
-        before, self._least = self._least, max(self._least, length // LINE)
+    def reading_around(self, ahead: int, behind: int) -> Iterator[None]:
+        """Have each miss read so many bytes meanwhile, and so many before those asked for in the same page: most of
+        what lies near will be wanted."""
+        before, self._least, self._behind = self._least, max(self._least, ahead // LINE), behind // LINE
         try:
             yield
         finally:
-            self._least = before
+            self._least, self._behind = before, 0
 
     def clear(self) -> None:
         """Forget everything: the target runs."""
@@ -112,7 +114,7 @@ class StopCache:
             if exact is not None:
                 return exact
         self._look_ahead(bases, length)
-        self._fill(bases)
+        self._fill(self._from_behind(bases))
         found = self._known(bases, address, length)
         if found is None:
             raise MemoryFault(address, length)
@@ -124,6 +126,13 @@ class StopCache:
         self._streak = self._streak + 1 if follows else 0
         more = max(self._least, -(-length // LINE)) * 4 ** (self._streak - 1) if self._streak > 1 else self._least
         self._ahead = min(more, self._run)
+
+    def _from_behind(self, bases: range) -> range:
+        """Also what is not known of the lines just before."""
+        start, first = bases.start, max(bases.start // PAGE * PAGE, bases.start - self._behind * LINE)
+        while start > first and start - LINE not in self._lines:
+            start -= LINE
+        return range(start, bases.stop, LINE)
 
     def _known(self, bases: range, address: int, length: int) -> bytes | None:
         if all(base in self._lines for base in bases):

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import MemoryFault
+from nullmodem.session.stopped import LONGEST_INSTRUCTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from nullmodem.stub.arch import Arch, RegisterValues
 
 WINDOW = 64
-"""Bytes of the function looked at: one line of the stop cache."""
+"""Bytes of the function looked at, as far as they are needed."""
 MAX_TWINS = 4
 
 
@@ -36,6 +37,11 @@ class HookPoint(Enum):
     def arguments(self) -> int:
         """How many of the function's arguments the hook needs: (nb, val, mod) of a notifier, (mod) of the other."""
         return 3 if self is HookPoint.EVENT else 1
+
+    @property
+    def window(self) -> int:
+        """Bytes of the function that are likely to do: one of them returns at once."""
+        return 16 if self is HookPoint.EVENT else 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +70,14 @@ def place(arch: Arch, memory: Memory, point: HookPoint, function: int, twins: It
     Raises:
         MemoryFault: the function cannot be read.
     """
-    code = memory.read(function, WINDOW)
+    code = memory.read(function, point.window)
     instructions = arch.instructions
     arguments = frozenset(arch.arguments[: point.arguments])
     zeros = arch.parse(bytes(arch.g_length)).replace({arch.pc: function})
     entry = offset = 0
     while offset < WINDOW // 2:
+        if len(code) - offset < LONGEST_INSTRUCTION and not instructions.instruction_length(code[offset:], function):
+            code += memory.read(function + len(code), WINDOW - len(code))
         here, address = code[offset:], function + offset
         length = instructions.instruction_length(here, address)
         skipped = instructions.skip(here, zeros.replace({arch.pc: address}))

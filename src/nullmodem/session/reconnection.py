@@ -182,7 +182,7 @@ class Reconnection:
         session.news.wait_no_longer()
         target.begin(thread)
         try:
-            found = KernelView.identify(kernel.vmlinux, kernel.types, target, target.own_pc, target.own_sp)
+            found = KernelView.identify(kernel.vmlinux, kernel.types, target, target.own_pc, lambda: target.own_sp)
             same = found.slide == kernel.slide
         except (IdentityError, KernelDataError, MemoryFault):
             same = False

@@ -53,7 +53,7 @@ class Session:
     """The engine's knowledge and its rules. Implements `owner.Owner` and `engine.Driven`."""
 
     def __init__(
-        self, stub: KgdbStub, files: Files, bus: EventBus, *, ahead: int = 32, policy: Policy = Policy.RELEASE
+        self, stub: KgdbStub, files: Files, bus: EventBus, *, ahead: int | None = None, policy: Policy = Policy.RELEASE
     ) -> None:
         self.stub = stub
         self.files = files
@@ -81,10 +81,10 @@ class Session:
     def fileno(self) -> int:
         return self.stub.fileno()
 
-    def take_over(self, timeout: float) -> None:
+    def take_over(self, timeout: float, *, in_passing: bool = False) -> None:
         """Make a stopped target ours: ask why it stands, find where it runs, watch its modules.
 
-        A target that still runs answers as soon as it stops, within ``timeout`` seconds.
+        One that still runs answers when it stops, within ``timeout`` seconds. ``in_passing``: nobody looks at the stop.
 
         Raises:
             WireTimeout: it did not stop.
@@ -95,7 +95,8 @@ class Session:
         try:
             self.target.begin(self.stub.current_thread())
             self._world = meet(self.stub, self.target, self.table, self.files)
-            show_interrupted(self.world, self.target, self.say)
+            if not in_passing:
+                show_interrupted(self.world, self.target, self.say)
         except BaseException:
             with contextlib.suppress(NullmodemError):
                 self.stub.detach()
@@ -160,8 +161,7 @@ class Session:
     def require_stopped(self, doing: str) -> None:
         """Raises StateError unless the target stands still."""
         if not self.still:
-            interrupt = "Interrupt it first (Ctrl-C in gdb, or `nullmodem interrupt`)."
-            hint = interrupt if self.state is State.RUNNING else ""
+            hint = "Interrupt it first: Ctrl-C in gdb, or `nullmodem interrupt`." if self.state is State.RUNNING else ""
             raise StateError(f"cannot {doing}: the target is {self.state.value}", state=self.state.value, hint=hint)
 
     # -- breakpoints ---------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from nullmodem.errors import LocalProtocolError, MemoryFault, StateError
 from nullmodem.session.cache import PAGE, CacheStatistics, StopCache
+from nullmodem.session.reading import STACK_LINES, line_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,8 @@ LONGEST_INSTRUCTION = 16
 CODE_WINDOW, MAX_CODE = 48, 256
 """Bytes of code read at once, at least and at most."""
 MAX_KNOWN = 256
+BEHIND = 48
+"""Bytes of stack where a frame has the registers that its function has saved, below its end."""
 MANY_REGISTERS = 6
 """Read one by one at a stop; whoever wants more wants all, it seems."""
 
@@ -35,11 +38,11 @@ MANY_REGISTERS = 6
 class StoppedTarget:
     """Memory and registers of one stop. Implements `nullmodem.kernel.memory.Memory`."""
 
-    def __init__(self, stub: KgdbStub, *, ahead: int) -> None:
-        """``ahead``: bytes a read fetches at least while somebody looks around."""
+    def __init__(self, stub: KgdbStub, *, ahead: int | None = None) -> None:
+        """``ahead``: bytes a read fetches at least while somebody looks around; without it, what suits the line."""
         self._stub = stub
         self._cache = StopCache(stub.read_memory, limit=stub.arch.max_read)
-        self._ahead = ahead
+        self._ahead = line_size(stub.baud) if ahead is None else ahead
         self._still = False
         self._reported: Registers | None = None
         self._known: dict[str, int] = {}
@@ -94,9 +97,10 @@ class StoppedTarget:
         """Somebody looks around at this stop, and is not only on the way to another one: small reads will be many."""
         self._cache.read_ahead(self._ahead)
 
-    def reading_ahead(self, length: int) -> AbstractContextManager[None]:
-        """Have reads fetch so many bytes at least meanwhile, for who will want much of what lies near."""
-        return self._cache.reading_ahead(length)
+    def following_the_stack(self) -> AbstractContextManager[None]:
+        """Have reads fetch what lies around what is asked for meanwhile: who follows the stack reads each frame from
+        its end towards its beginning."""
+        return self._cache.reading_around(STACK_LINES * self._ahead, BEHIND)
 
     def code_at(self, address: int, length: int = LONGEST_INSTRUCTION) -> bytes:
         """``length`` bytes of code, or the next instruction's at least; empty where it cannot be read.

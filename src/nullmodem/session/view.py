@@ -12,7 +12,7 @@ from nullmodem.kernel.slide import find_slide
 from nullmodem.symbols.ranges import AddressRange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from nullmodem.kernel.memory import Memory
     from nullmodem.symbols.types import TypeInfo
@@ -36,8 +36,8 @@ class KernelView:
     _breaks: tuple[AddressRange, ...] = field(repr=False)
 
     @classmethod
-    def identify(cls, vmlinux: Vmlinux, types: TypeInfo, memory: Memory, pc: int, sp: int) -> KernelView:
-        """Find the slide from a stop and prove that this vmlinux is what runs.
+    def identify(cls, vmlinux: Vmlinux, types: TypeInfo, memory: Memory, pc: int, sp: Callable[[], int]) -> KernelView:
+        """Find the slide from a stop and prove that this vmlinux is what runs. ``sp`` is asked for where it is needed.
 
         Raises:
             IdentityError: another kernel runs.
@@ -81,6 +81,13 @@ class KernelView:
             return "that is the kernel's data"
         return "no live kernel or module code is there"
 
+    def static_code(self, address: int, length: int) -> bytes:
+        """Code as the file has it; the kernel may have patched it since. Empty where the file has none."""
+        try:
+            return self.vmlinux.read_static(address - self.slide, length)
+        except SymbolError:
+            return b""
+
     def in_break_function(self, address: int) -> bool:
         """Whether the kernel has stopped itself there."""
         return any(address in function for function in self._breaks)
@@ -89,10 +96,8 @@ class KernelView:
         """Whether the kernel has just stopped itself: ``address`` follows the ``trap`` in a function made for that."""
         if not self.in_break_function(address):
             return False
-        try:
-            return self.vmlinux.read_static(address - self.slide - len(trap), len(trap)) == trap
-        except SymbolError:
-            return True  # the file is stripped of code: the function is all that can be told
+        # Where the file is stripped of code, the function is all that can be told.
+        return self.static_code(address - len(trap), len(trap)) in (trap, b"")
 
     def twins(self, function: int) -> Iterator[int]:
         """Other functions as short as the one at ``function``, whose code in the file is the same."""

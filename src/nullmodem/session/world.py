@@ -88,8 +88,7 @@ def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: F
         KernelDataError: no kernel was found, or it cannot be watched loading modules, or its module list is corrupt.
         MemoryFault: what must be readable is not.
     """
-    registers = target.reported
-    kernel = KernelView.identify(files.vmlinux, files.types, target, registers.pc, registers.sp)
+    kernel = KernelView.identify(files.vmlinux, files.types, target, target.own_pc, lambda: target.own_sp)
     modules = ModuleTable(ModuleReader(files.types, files.vmlinux, kernel.slide), files.finder, files.store, table)
     modules.read_all(target)
     hooks = {hook.address: hook for hook in _place(stub, target, kernel)}

@@ -56,20 +56,20 @@ def test_a_stop_outside_the_kernel_is_found_by_its_return_addresses(layouts: Fak
     memory = layouts.memory()
     words = [0, 1, STACK, *[layouts.symbol("do_init_module") + 3] * 2, MODULE_BASE + 0x40, 0xDEAD]
     memory.add(STACK, struct.pack(f"<{len(words)}Q", *words).ljust(504, b"\0"))
-    assert find_slide(layouts.vmlinux, pc, memory, stack=STACK + 4) == SLIDE
+    assert find_slide(layouts.vmlinux, pc, memory, stack=lambda: STACK + 4) == SLIDE
     assert len(memory.reads) == 2
 
 
 def test_a_stop_outside_the_kernel_without_a_stack_is_found_by_looking_everywhere(layouts: FakeKernel) -> None:
     memory = layouts.memory()
-    assert find_slide(layouts.vmlinux, USER, memory, stack=0x7FFF_0000_0000) == SLIDE
+    assert find_slide(layouts.vmlinux, USER, memory, stack=lambda: 0x7FFF_0000_0000) == SLIDE
     assert len(memory.reads) <= WINDOW // GRANULE + 1
 
 
 def test_no_kernel_at_all_is_an_error_after_a_bounded_search(layouts: FakeKernel) -> None:
     memory = FakeMemory({})
     with pytest.raises(KernelDataError, match="is not the running kernel"):
-        find_slide(layouts.vmlinux, USER, memory, stack=STACK)
+        find_slide(layouts.vmlinux, USER, memory, stack=lambda: STACK)
     assert len(memory.reads) <= WINDOW // GRANULE + 1
 
 

@@ -140,7 +140,7 @@ def test_more_is_read_ahead_for_who_looks_around_until_the_target_runs() -> None
     cache = cache_of(memory)
     cache.read_ahead(4 * LINE)
     cache.read(BASE, 1)
-    with contextlib.suppress(MemoryFault), cache.reading_ahead(8 * LINE):
+    with contextlib.suppress(MemoryFault), cache.reading_around(8 * LINE, 0):
         cache.read(BASE + 16 * LINE, 1)
         raise MemoryFault(BASE, 1)  # whoever looked around has found nothing
     cache.read(BASE + 64 * LINE, 1)
@@ -160,6 +160,19 @@ def test_a_long_read_asks_for_just_what_is_wanted_where_lines_would_cost_a_packe
     cache.overwrite(BASE + 3, b"new")
     memory.content[3:6] = b"new"
     assert cache.read(BASE + 1, 511) == memory.plain(BASE + 1, 511)
+
+
+def test_who_reads_frames_from_their_ends_is_given_what_lies_before_too() -> None:
+    memory = Memory([True, True])
+    cache = cache_of(memory)
+    with cache.reading_around(8 * LINE, 4 * LINE):
+        for offset in (5, 4, 3, 2, 1, 12, 0):
+            assert cache.read(BASE + offset * LINE, LINE) == memory.plain(BASE + offset * LINE, LINE)
+    assert memory.fetches == [(BASE + LINE, 8 * LINE), (BASE + 9 * LINE, 8 * LINE), (BASE, LINE)]
+    with cache.reading_around(2 * LINE, 4 * LINE):
+        cache.read(BASE + PAGE, LINE)  # a page may be there without the one before
+    cache.read(BASE + PAGE + 64 * LINE, LINE)
+    assert memory.fetches[-2:] == [(BASE + PAGE, 2 * LINE), (BASE + PAGE + 64 * LINE, LINE)]
 
 
 def test_reading_ahead_ends_at_the_page() -> None:
