@@ -6,18 +6,47 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.cli import Cli, plain
 from support.gdb import debian
+from support.modules import copy_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from support.cli import Served
+
 pytestmark = pytest.mark.vm
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A session that the tests of this file share."""
+
+    cli: Cli
+    served: Served
+    simple: Path
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    source = copy_module("simple", tmp_path_factory.mktemp("shared"))
+    with Cli() as program:
+        yield Shared(program, program.serve(str(source), "--session", "mine"), source)
+
+
+@pytest.fixture
+def shared(once: Shared) -> Iterator[Shared]:
+    """It runs, and no module is loaded."""
+    yield once
+    assert once.cli.facts("status")["target"]["state"] == "running"
+    if once.cli.facts("modules"):
+        once.cli.good("unload", "simple")
 
 
 def gdb(*commands: str) -> str:
@@ -34,8 +63,8 @@ def gdb(*commands: str) -> str:
     return result.stdout + result.stderr
 
 
-def test_the_two_lines_are_all_an_unmodified_gdb_needs(cli: Cli, simple: Path) -> None:
-    served = cli.serve(str(simple))
+def test_the_two_lines_are_all_an_unmodified_gdb_needs(shared: Shared) -> None:
+    cli, served = shared.cli, shared.served
     assert served.file_line.startswith("file /")
     assert served.target_line.startswith("target remote /")
     for remote in (served.target_line, served.target_line.replace("remote", "extended-remote")):
@@ -43,16 +72,16 @@ def test_the_two_lines_are_all_an_unmodified_gdb_needs(cli: Cli, simple: Path) -
         assert cli.facts("status")["target"]["state"] == "running"
 
 
-def test_facts_are_told_to_people_and_to_programs(cli: Cli, simple: Path) -> None:
-    served = cli.serve(str(simple), "--session", "facts")
+def test_facts_are_told_to_people_and_to_programs(shared: Shared) -> None:
+    cli, served, simple = shared.cli, shared.served, shared.simple
     status = cli.facts("status")
-    assert (status["name"], status["module"], status["kernel"]) == ("facts", "simple", "6.1")
+    assert (status["name"], status["module"], status["kernel"]) == ("mine", "simple", "6.1")
     assert status["pid"] == served.process.pid
     assert status["target"]["state"] == "running"
     assert served.target_line == f"target remote {status['gdb'][0]}"
     assert "running" in cli.good("status")
-    assert [(entry["name"], entry["state"]) for entry in cli.facts("list")] == [("facts", "running")]
-    assert "facts" in cli.good("list")
+    assert [(entry["name"], entry["state"]) for entry in cli.facts("list")] == [("mine", "running")]
+    assert "mine" in cli.good("list")
     assert cli.facts("modules") == []
     assert cli.good("modules") == "no modules are loaded\n"
 
@@ -126,19 +155,22 @@ def test_modules_come_after_what_they_need_and_a_fault_is_a_stop(
     assert re.search(r"do_one_initcall\+.*\n +do_one_initcall at init/main\.c:\d+\n", shown)
 
 
-def test_too_many_commands_at_once_are_refused_with_their_names(cli: Cli, simple: Path) -> None:
-    cli.serve(str(simple))
-    for number in range(4):
-        running = cli.start("exec", f"echo begun; sleep 100{number}")
+def test_too_many_commands_at_once_are_refused_with_their_names(shared: Shared) -> None:
+    cli = shared.cli
+    busy = [cli.start("exec", f"echo begun; exec sleep 100{number}") for number in range(4)]
+    for running in busy:
         assert running.stdout is not None
         assert running.stdout.readline() == "begun\n"
     complaint = cli.bad("exec", "true", code=1)
     assert "ports are busy" in complaint
     assert "sleep 1003" in complaint
+    for running in busy:
+        running.send_signal(signal.SIGINT)
+    assert [running.wait(20) for running in busy] == [130] * 4
 
 
-def test_a_command_has_its_output_and_its_exit_code(cli: Cli, simple: Path) -> None:
-    cli.serve(str(simple))
+def test_a_command_has_its_output_and_its_exit_code(shared: Shared) -> None:
+    cli = shared.cli
     result = cli("exec", "echo out; echo err >&2; exit 7")
     assert (result.returncode, result.stdout) == (7, "out\nerr\n")
     assert cli("exec", "--", "printf", "%s|", "a b", "$HOME", "*").stdout == "a b|$HOME|*|"
@@ -148,8 +180,8 @@ def test_a_command_has_its_output_and_its_exit_code(cli: Cli, simple: Path) -> N
     assert "Missing argument" in cli.bad("exec", code=2)
 
 
-def test_output_comes_while_the_command_runs_and_ctrl_c_ends_it_on_the_target(cli: Cli, simple: Path) -> None:
-    cli.serve(str(simple))
+def test_output_comes_while_the_command_runs_and_ctrl_c_ends_it_on_the_target(shared: Shared) -> None:
+    cli = shared.cli
     running = cli.start("exec", "echo begun; exec sleep 1000")
     assert running.stdout is not None
     assert running.stdout.readline() == "begun\n"
@@ -159,8 +191,8 @@ def test_output_comes_while_the_command_runs_and_ctrl_c_ends_it_on_the_target(cl
     cli.good("exec", "while ps | grep -q 'sleep [1]000'; do usleep 50000; done")
 
 
-def test_files_are_pushed_to_where_they_are_wanted(cli: Cli, simple: Path, tmp_path: Path) -> None:
-    cli.serve(str(simple))
+def test_files_are_pushed_to_where_they_are_wanted(shared: Shared, tmp_path: Path) -> None:
+    cli = shared.cli
     file = tmp_path / "data"
     file.write_bytes(bytes(range(256)))
     assert cli.good("push", str(file)) == "/host/data\n"
@@ -170,8 +202,8 @@ def test_files_are_pushed_to_where_they_are_wanted(cli: Cli, simple: Path, tmp_p
     assert "No such file or directory" in cli.bad("push", str(file), "/nothing/here", code=1)
 
 
-def test_what_needs_a_running_target_says_so_while_it_is_stopped(cli: Cli, simple: Path, tmp_path: Path) -> None:
-    cli.serve(str(simple))
+def test_what_needs_a_running_target_says_so_while_it_is_stopped(shared: Shared, tmp_path: Path) -> None:
+    cli, simple = shared.cli, shared.simple
     stop = cli.facts("interrupt")
     assert stop["reason"] == "interrupt"
     assert stop["where"] in cli.good("interrupt")
@@ -192,8 +224,8 @@ def test_what_needs_a_running_target_says_so_while_it_is_stopped(cli: Cli, simpl
     cli.good("exec", "true")
 
 
-def test_loading_says_where_a_breakpoint_stopped_it_and_who_holds_the_target(cli: Cli, simple: Path) -> None:
-    cli.serve(str(simple))
+def test_loading_says_where_a_breakpoint_stopped_it_and_who_holds_the_target(shared: Shared) -> None:
+    cli = shared.cli
     gdb = cli.terminal("gdb", "--", "-nx")
     gdb.expect(r"\(gdb\) ")
     for line in ("set breakpoint pending on", "break simple_init", "break simple_exit"):
@@ -224,10 +256,12 @@ def test_loading_says_where_a_breakpoint_stopped_it_and_who_holds_the_target(cli
     assert "held by gdb" in result.stderr
     cli.good("exec", "true")
     assert cli.facts("modules") == []
+    gdb.sendline("detach")
+    gdb.expect("detached")
 
 
-def test_a_command_that_a_breakpoint_stops_says_so_and_goes_on_later(cli: Cli, simple: Path) -> None:
-    cli.serve(str(simple))
+def test_a_command_that_a_breakpoint_stops_says_so_and_goes_on_later(shared: Shared) -> None:
+    cli = shared.cli
     cli.good("load", "simple")
     gdb = cli.terminal("gdb", "--break", "simple_read", "--", "-nx", "-ex", "continue")
     gdb.expect("Continuing")
@@ -243,8 +277,8 @@ def test_a_command_that_a_breakpoint_stops_says_so_and_goes_on_later(cli: Cli, s
     assert (reading.returncode, out) == (0, "hello")
 
 
-def test_the_console_is_a_terminal_with_an_escape_key(cli: Cli, simple: Path) -> None:
-    cli.serve(str(simple))
+def test_the_console_is_a_terminal_with_an_escape_key(shared: Shared) -> None:
+    cli = shared.cli
     console = cli.terminal("console")
     console.expect_exact("Ctrl-] ends the connection")
     console.expect_exact("target:")
@@ -296,8 +330,8 @@ def test_a_machine_without_a_module_gets_its_modules_later(cli: Cli, simple: Pat
     assert cli.good("exec", "cat /dev/simple") == "late"
 
 
-def test_the_shell_completes_sessions_and_modules(cli: Cli, simple: Path) -> None:
-    cli.serve(str(simple), "--session", "mine")
+def test_the_shell_completes_sessions_and_modules(shared: Shared) -> None:
+    cli = shared.cli
     cli.good("load", "simple")
 
     def complete(*words: str) -> list[str]:

@@ -48,11 +48,6 @@ INTERRUPT_SECONDS = 30.0
 EXIT_SECONDS = 5.0
 """A wire breaks a moment before the process at its other end is known to have ended."""
 
-# Asked first; what does not listen has a second.
-_END_GROUP = (
-    "read group <{group} && kill -TERM -- -$group && usleep 1000000 && kill -KILL -- -$group 2>/dev/null; exit 0"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -348,7 +343,7 @@ class Machine:
 
         def cancel() -> None:
             with contextlib.suppress(NullmodemError):  # it has ended meanwhile, or the target has
-                self.target.exec(_END_GROUP.format(group=group))
+                self.target.end_group(group)
 
         return RunningCommand(self.live, execute, cancel=cancel)
 

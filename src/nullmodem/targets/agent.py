@@ -113,7 +113,8 @@ class _Call:
 class AgentPool:
     """The command ports of one target.
 
-    ``sockets`` are the host's ends, connected; the pool owns them. ``secret`` is what the agents identify themselves
+    ``sockets`` are the host's ends, connected; the pool owns them. The last one is kept for what is urgent: the end of
+    a command must not wait for another's. ``secret`` is what the agents identify themselves
     with. ``on_ready`` is called once, when every port has its agent, in the thread of the last one.
     """
 
@@ -131,6 +132,7 @@ class AgentPool:
         *,
         timeout: float | None = None,
         on_output: Callable[[bytes], None] | None = None,
+        urgent: bool = False,
     ) -> ExecResult:
         """Run ``command`` (text for the shell, or words it must not interpret) and wait for its end.
 
@@ -146,7 +148,7 @@ class AgentPool:
         deadline = None if timeout is None else time.monotonic() + timeout
         collected = bytearray()
         try:
-            self._take(call, deadline).send(request)
+            self._take(call, deadline, self._ports if urgent else self._ports[:-1]).send(request)
             for data in call.chunks(deadline):
                 if on_output is not None:
                     on_output(data)
@@ -177,30 +179,26 @@ class AgentPool:
             announce, self._on_ready = self._on_ready, None
         announce()
 
-    def _take(self, call: _Call, deadline: float | None) -> _Port:
-        """A free port, given to ``call``."""
+    def _take(self, call: _Call, deadline: float | None, ports: Sequence[_Port]) -> _Port:
+        """A free one of ``ports``, given to ``call``."""
         limit = time.monotonic() + _RESPAWN_TIMEOUT
         if deadline is not None:
             limit = min(limit, deadline)
         with self._changed:
             # A port whose agent is being respawned is worth waiting for; one that runs a command may never be free.
-            self._changed.wait_for(self._free_or_hopeless, _remaining(limit))
-            for port in self._ports:
+            self._changed.wait_for(lambda: _free_or_hopeless(ports), _remaining(limit))
+            for port in ports:
                 if port.state is _State.IDLE:
                     port.give(call)
                     return port
-            if any(port.state is _State.LOST for port in self._ports):
+            if any(port.state is _State.LOST for port in ports):
                 raise TargetLost(f"the target is gone; `{shorten(call.command)}` was not run")
-            running = "; ".join(f"`{shorten(port.command, 40)}`" for port in self._ports if port.command)
+            running = "; ".join(f"`{shorten(port.command, 40)}`" for port in ports if port.command)
             raise TargetError(
-                f"`{shorten(call.command)}` was not run: all {len(self._ports)} command ports are busy"
+                f"`{shorten(call.command)}` was not run: all {len(ports)} command ports are busy"
                 + (f" with {running}" if running else ""),
                 hint="let one of these end, or start long ones in the background: `COMMAND &`",
             )
-
-    def _free_or_hopeless(self) -> bool:
-        states = {port.state for port in self._ports}
-        return _State.IDLE in states or _State.LOST in states or _State.STARTING not in states
 
 
 class _Port:
@@ -272,6 +270,11 @@ class _Port:
             self.state = state
             self._changed.notify_all()
             return call
+
+
+def _free_or_hopeless(ports: Sequence[_Port]) -> bool:
+    states = {port.state for port in ports}
+    return _State.IDLE in states or _State.LOST in states or _State.STARTING not in states
 
 
 def _remaining(deadline: float | None) -> float | None:

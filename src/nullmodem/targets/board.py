@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from nullmodem.errors import UsageError
 from nullmodem.targets.carrying import Carrier
 from nullmodem.targets.console_pty import ConsolePty
 from nullmodem.targets.console_server import ConsoleServer
-from nullmodem.targets.target import Target, TargetExit
+from nullmodem.targets.target import END_GROUP, Target, TargetExit
 
 if TYPE_CHECKING:
     import contextlib
@@ -93,6 +94,10 @@ class BoardTarget(Target):
                 hint="Attach with --console WIRE or --break-in ssh:USER@HOST, or run them there yourself.",
             )
         return self._shell.exec(command, timeout=timeout, on_output=on_output)
+
+    def end_group(self, file: str) -> None:
+        """See `Target.end_group`."""
+        self.exec(END_GROUP.format(file=shlex.quote(file)))
 
     def push(self, file: Path, dest: str | None = None, *, tell: Callable[[str], None] | None = None) -> str:
         """Copy a file through the shell there is; see `Carrier.carry`. Raises UsageError when there is none."""

@@ -36,7 +36,7 @@ from nullmodem.targets.process import Child
 from nullmodem.targets.qmp import Monitor
 from nullmodem.targets.share import MOUNT_POINT, Share, check_file
 from nullmodem.targets.spec import CONSOLE_CHARDEV, PROGRAM, Accel, Lines, QemuSpec, command_line
-from nullmodem.targets.target import Target, TargetExit
+from nullmodem.targets.target import END_GROUP, Target, TargetExit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,11 +92,11 @@ class QemuTarget(Target):
 
         secret = new_tag()
         archive = workdir / "initramfs.cpio"
-        archive.write_bytes(initramfs.build(busybox, secret, spec.ports))
+        archive.write_bytes(initramfs.build(busybox, secret, spec.all_ports))
         self.share.mkdir(exist_ok=True)
         # Undone in reverse: QEMU ends first, then whatever talked to it sees the end of its line and finishes.
         with contextlib.ExitStack() as resources, contextlib.ExitStack() as theirs:
-            pairs = [_socket_pair(resources, theirs) for _ in range(3 + spec.ports)]
+            pairs = [_socket_pair(resources, theirs) for _ in range(3 + spec.all_ports)]
             fds = [there.fileno() for _, there in pairs]
             ours = [here for here, _ in pairs]
             lines = Lines(console=fds[0], kgdb=fds[1], monitor=fds[2], ports=tuple(fds[3:]))
@@ -195,6 +195,10 @@ class QemuTarget(Target):
                 return
             ended = self._exit
         callback(ended)
+
+    def end_group(self, file: str) -> None:
+        """See `Target.end_group`."""
+        self._pool.execute(END_GROUP.format(file=shlex.quote(file)), urgent=True)
 
     def exec(
         self,

@@ -95,6 +95,11 @@ class QemuSpec:
             raise UsageError("an argument for QEMU holds a NUL byte")
 
     @property
+    def all_ports(self) -> int:
+        """With the one that is kept for ending the commands on the others."""
+        return self.ports + 1
+
+    @property
     def kernel_command_line(self) -> str:
         """Console on the first serial line, kgdb on the second; ``append`` last, so that it can override."""
         words = ["console=ttyS0", f"kgdboc=ttyS{0 if self.shared else 1},115200"]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from nullmodem.errors import CommandError
 
@@ -55,13 +55,20 @@ class TargetExit:
         return self.reason or f"QEMU's exit status is {self.code}"
 
 
+# Asked first; what does not listen has a second.
+END_GROUP: Final = (
+    "read group <{file} && kill -TERM -- -$group && usleep 1000000 && kill -KILL -- -$group 2>/dev/null; exit 0"
+)
+
+
 class Target(Protocol):
     """A machine with a kernel that has kgdb.
 
     Not every machine can run commands for us, or take files: `exec` and `push` then raise UsageError that says how else
-    to do it. ``tell`` of `push` is told how far it is, when that takes long. ``ends_with_session``: we have started it,
-    and nobody else uses it. Every method may be called from any thread. All of them raise TargetLost once the machine
-    is gone.
+    to do it. `end_group` ends the processes of the group whose number is in a file on the machine, and does nothing
+    when there is no such file. ``tell`` of `push` is told how far it is, when that takes long. ``ends_with_session``:
+    we have started it, and nobody else uses it. Every method may be called from any thread. All of them raise
+    TargetLost once the machine is gone.
     """
 
     ends_with_session: bool
@@ -76,6 +83,8 @@ class Target(Protocol):
         timeout: float | None = None,
         on_output: Callable[[bytes], None] | None = None,
     ) -> ExecResult: ...
+
+    def end_group(self, file: str) -> None: ...
 
     def on_exit(self, callback: Callable[[TargetExit], None]) -> None: ...
 

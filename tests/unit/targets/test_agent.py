@@ -50,7 +50,7 @@ class Bench:
     """A pool, its peers, and threads to call it from."""
 
     def __init__(self, ports: int) -> None:
-        pairs = [socket.socketpair() for _ in range(ports)]
+        pairs = [socket.socketpair() for _ in range(ports + 1)]
         self.ready = threading.Event()
         self.peers = [Peer(there) for _, there in pairs]
         self.pool = AgentPool([here for here, _ in pairs], SECRET, self.ready.set)
@@ -87,8 +87,9 @@ def bench() -> Iterator[Callable[[int], Bench]]:
 def test_the_pool_is_ready_when_every_port_has_its_agent(bench: Callable[[int], Bench]) -> None:
     pool = bench(2)
     pool.peers[0].start()
-    assert not pool.ready.is_set()
     pool.peers[1].start()
+    assert not pool.ready.is_set()
+    pool.peers[2].start()  # the one that is kept for what is urgent
     assert pool.ready.wait(10)
 
 
@@ -136,7 +137,7 @@ def test_several_commands_run_at_once_each_on_its_port(bench: Callable[[int], Be
     pool = bench(3)
     pool.start()
     calls = [pool.call(f"command {n}") for n in range(3)]
-    for peer in reversed(pool.peers):
+    for peer in reversed(pool.peers[:-1]):
         tag, command = peer.take()
         peer.socket.sendall(tag + b"+\n" + command + tag + b"-0\n")
     assert [call.result(10).text for call in calls] == ["command 0", "command 1", "command 2"]
@@ -151,6 +152,18 @@ def test_when_every_port_is_busy_the_error_names_what_they_run(bench: Callable[[
         pool.pool.execute("ls")
     pool.peers[0].socket.sendall(tag + b"+\n" + tag + b"-0\n")
     call.result(10)
+
+
+def test_what_is_urgent_runs_when_every_other_port_is_busy(bench: Callable[[int], Bench]) -> None:
+    pool = bench(1)
+    pool.start()
+    call = pool.call("sleep 1000")
+    tag, _ = pool.peers[0].take()
+    ending = pool.callers.submit(pool.pool.execute, "kill it", urgent=True)
+    assert pool.peers[1].serve() == b"kill it"
+    assert ending.result(10).code == 0
+    pool.peers[0].socket.sendall(tag + b"+\n" + tag + b"-143\n")
+    assert call.result(10).code == 143
 
 
 def test_a_port_is_not_used_again_before_its_abandoned_command_has_ended(bench: Callable[[int], Bench]) -> None:
@@ -220,7 +233,7 @@ def test_the_end_of_the_target_is_told_to_those_who_wait_and_to_those_who_come(b
     pool = bench(2)
     pool.start()
     calls = [pool.call("one"), pool.call("two")]
-    for peer in pool.peers:
+    for peer in pool.peers[:-1]:
         peer.take()
         peer.socket.shutdown(socket.SHUT_RDWR)
     for call in calls:
