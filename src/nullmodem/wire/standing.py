@@ -6,6 +6,8 @@ from __future__ import annotations
 from nullmodem.wire.stop_forms import ANY, match_stop, sums_up
 
 _OK = b"$OK#9a"
+_LONGEST = 1 << 14
+"""Bytes of a packet, far more than a stub's buffer holds (BUFMAX). Text with a dollar sign in it may have no end."""
 
 
 class StandingStub:
@@ -67,7 +69,7 @@ class StandingStub:
             return
         packet += byte
         ended = len(packet) >= 4 and packet[-3:-2] == b"#"
-        if not ended and 0x20 <= byte[0] <= 0x7E:
+        if not ended and 0x20 <= byte[0] <= 0x7E and len(packet) < _LONGEST:
             return
         found = ANY.fullmatch(bytes(packet))
         if found and sums_up(found) and (self.awaited or packet == self._last):

@@ -29,3 +29,12 @@ def test_after_an_answer_no_packet_is_the_stub_s_but_the_same_again() -> None:
     answer = encode_packet(b"QC01")
     other = encode_packet(b"QC02")
     assert split(b"+" + answer + other + answer) == (other, b"+" + answer + answer)
+
+
+def test_a_dollar_sign_in_text_without_an_end_is_not_kept_for_ever() -> None:
+    endless = b"$" + b"x" * (1 << 16)
+    text, protocol = split(b"\r\nit cost 5" + endless)
+    assert len(text) > len(endless) // 2
+    text, protocol = split(b"+" + endless)
+    assert len(protocol) > len(endless) // 8, "whoever asked is told that it is damaged"
+    assert len(text + protocol) > len(endless) // 2
