@@ -9,10 +9,16 @@ if TYPE_CHECKING:
     from nullmodem.session.breakpoints import BreakpointTable
     from nullmodem.session.modules import ModuleTable
     from nullmodem.session.stopped import StoppedTarget
+    from nullmodem.session.wishes import Wishes
 
 
 def take_up(
-    target: StoppedTarget, table: BreakpointTable, modules: ModuleTable, behind_breakpoint: int, thread: int
+    target: StoppedTarget,
+    table: BreakpointTable,
+    wishes: Wishes,
+    modules: ModuleTable,
+    behind_breakpoint: int,
+    thread: int,
 ) -> None:
     """Make it a stop like any other. ``behind_breakpoint`` is how far behind one the stub reports the pc.
 
@@ -28,3 +34,4 @@ def take_up(
         table.stub_forgot()
         target.forget_code()
         modules.catch_up(target)
+        wishes.drop_unwanted()

@@ -12,6 +12,7 @@ from nullmodem.session.break_in import BreakIns, show_interrupted
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.clients import Attached, Clients
 from nullmodem.session.conditions import Conditions, Terms
+from nullmodem.session.kdb import take_up
 from nullmodem.session.model import (
     Answer,
     Lost,
@@ -101,6 +102,8 @@ class Session:
             with contextlib.suppress(NullmodemError):
                 self.stub.detach()
             raise
+        modules, behind = self.world.modules, self.stub.arch.pc_after_breakpoint
+        self.stub.after_kdb = partial(take_up, self.target, self.table, self.wishes, modules, behind)
         self.runner.hooks = self.world.hooks
         self.runner.is_break_in = partial(self.world.kernel.behind_own_trap, trap=self.stub.arch.trap)
         self.on_visible(StopReason.ATTACHED, SIGTRAP)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from nullmodem.kernel.irq_regs import InterruptRegisters
@@ -14,7 +13,6 @@ from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.debug_registers import DebugRegisters
 from nullmodem.session.hooks import Hook, HookPoint, place
-from nullmodem.session.kdb import take_up
 from nullmodem.session.modules import ModuleTable
 from nullmodem.session.source_lines import SourceLines
 from nullmodem.session.threads import ThreadView
@@ -96,7 +94,6 @@ def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: F
     table.keep(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in hooks)
     program = KernelProgram(files.vmlinux, kernel.slide, target)
     threads = ThreadView(stub, target, kernel)
-    stub.after_kdb = partial(take_up, target, table, modules, stub.arch.pc_after_breakpoint)
     irq_regs = InterruptRegisters(files.types, files.vmlinux, kernel.slide)
     return World(kernel, program, modules, threads, DebugRegisters(target, kernel), SourceLines(), irq_regs, hooks)
 

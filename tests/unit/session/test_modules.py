@@ -20,6 +20,7 @@ from support.runner import stub_on
 
 if TYPE_CHECKING:
     from nullmodem.session.breakpoints import BreakpointTable
+    from nullmodem.session.wishes import Wishes
 
 AREA = 0xFFFFFFFFC0000000
 TEXT_REGION = ModuleRegion(RegionKind.TEXT, AddressRange(AREA, AREA + PAGE))
@@ -128,14 +129,16 @@ def test_a_stop_taken_from_kdb_shows_the_code_that_is_there_now() -> None:
         assert target.code_at(TEXT).startswith(INC)
         fake.machine.memory[TEXT].data[: len(SELF)] = SELF
         nothing = cast("BreakpointTable", Forgetful())
-        take_up(target, nothing, Kernel().table(), 1, 1)
+        take_up(target, nothing, cast("Wishes", nothing), Kernel().table(), 1, 1)
         assert target.code_at(TEXT).startswith(SELF)
 
 
 class Forgetful:
-    """`BreakpointTable` that has none."""
+    """`BreakpointTable` that has none, and `Wishes` for none."""
 
     def software_at(self, _address: int) -> bool:
         return False
 
     def stub_forgot(self) -> None: ...
+
+    def drop_unwanted(self) -> None: ...

@@ -252,3 +252,27 @@ def test_a_variable_of_a_module_that_has_gone_is_watched_no_longer(rig: Rig, mod
     gdb.send(b"vCont;s:%x;c" % PID)
     stop = gdb.stop()
     assert stop.watch is None
+
+
+def test_so_it_is_when_the_module_went_unseen_before_a_stop_in_kdb(rig: Rig, module_path: Path) -> None:
+    head = rig.kernel.symbol("modules")
+    none = bytes(rig.memory.read(head, 16))
+    gdb = rig.gdb()
+    gdb.attach()
+    go(rig, gdb)
+    loaded = rig.load(module_path)
+    rig.happen(rig.module_loads(loaded))
+    gdb.stop()
+    data = loaded.sections[".data"]
+    assert gdb.ask(b"Z2,%x,4" % data) == b"OK"
+    go(rig, gdb)
+    rig.memory.write(head, none)
+    rig.machine.cpus[0].registers["rip"] = rig.break_pc
+    rig.line.poke(lambda: rig.fake.stop(in_kdb=True))
+    gdb.stop()
+    rig.story.meanwhile = lambda: rig.memory.write(data, b"else")
+    gdb.send(b"vCont;s:%x;c" % PID)
+    assert gdb.stop().library
+    gdb.send(b"vCont;s:%x;c" % PID)
+    stop = gdb.stop()
+    assert (stop.library, stop.watch) == (False, None)
