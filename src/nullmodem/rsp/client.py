@@ -23,14 +23,13 @@ What the kernel's stub does (kernel/debug/gdbstub.c ``get_packet``, ``put_packet
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from nullmodem.errors import LocalProtocolError, WireTimeout
 from nullmodem.rsp.framing import Ack, Corrupt, Damage, Decoder, Frame, Junk, Nack, Packet, encode_packet
 from nullmodem.rsp.hexadecimal import show
-from nullmodem.rsp.replies import OK
+from nullmodem.rsp.replies import BROKEN_STOP, OK
 
 _ACK = b"+"
 _NACK = b"-"
@@ -51,8 +50,6 @@ _RUNNING_ANSWERS = (b"T", b"S", b"W", b"X", b"E")
 # Answered with hex data. A # that noise puts behind the $ of data that begins with 00 makes a well-formed empty packet,
 # so an empty answer to one of these is asked for once more before it is believed.
 _HEX_DATA = (b"g", b"m", b"p", b"qThreadExtraInfo,")
-# A stop whose $ was lost, or with a byte in it that is no text, passes for console text; this is how it shows.
-_BROKEN_STOP = re.compile(rb"\$[TS][0-9a-f]{2}|thread:")
 _TAIL = 16  # bytes of text kept to find that in
 
 
@@ -290,7 +287,7 @@ class ClientConnection:
     def _look_for_stop(self, text: bytes) -> None:
         if self._acknowledged and self._outstanding is not None and self._outstanding.startswith(_RESUMING):
             self._tail = (self._tail + text)[-_TAIL - len(text) :]
-            self._suspected = self._suspected or _BROKEN_STOP.search(self._tail) is not None
+            self._suspected = self._suspected or BROKEN_STOP.search(self._tail) is not None
             self._tail = self._tail[-_TAIL:]
 
     def _take_packet(self, payload: bytes, events: list[ClientEvent]) -> None:

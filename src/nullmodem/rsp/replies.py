@@ -43,6 +43,9 @@ UNSUPPORTED = b""
 
 _Key = TypeVar("_Key", int, str)
 
+BROKEN_STOP = re.compile(rb"\$[TS][0-9a-f]{2}|thread:")
+"""A stop whose $ was lost, or with a byte in it that is no text, passes for console text; this is how it shows."""
+
 _ERRNO = re.compile(rb"E([0-9a-fA-F])([0-9a-fA-F])")
 _REGISTER = re.compile(rb"[0-9a-fA-F]{1,4}")
 _MAX_REGISTER = 0xFFFF

@@ -2,7 +2,7 @@
 """kdb, the kernel's own debugger shell, in front of the stub in kernels with CONFIG_KGDB_KDB.
 
 A stop lands in it until somebody has asked it for the stub, and again after ``$3#33`` (kernel/debug/debug_core.c
-``dbg_kdb_mode``). Its prompt is ``[0]kdb> ``, the number a processor's. Six characters typed there, ``$?#3f``, give the
+``dbg_kdb_mode``). Six characters typed there, ``$?#3f``, give the
 line to the stub, whatever was typed before them (kdb_io.c ``kdb_read``); they are the packet ``?``, and like that one
 they make the stub drop its breakpoints.
 """
@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import UsageError
+from nullmodem.wire.kdb_prompt import ENDS_IN_PROMPT, LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +23,6 @@ COMMAND_LIMIT: Final = 200
 behind its buffer: it takes the number of digits for the number of bytes."""
 OUTPUT_LIMIT: Final = 1 << 20
 """Bytes of a command's output that are kept."""
-
-_PROMPT = re.compile(rb"\[\d{1,4}\]kdb> \Z")
-_TAIL = len(b"[1234]kdb> ")
 
 MOST_COUNT: Final = 1024
 """Lines, words or bytes, whichever it counts, that a memory dump may be asked for: seconds on a serial line."""
@@ -108,8 +106,8 @@ class PromptWatch:
 
     def feed(self, text: bytes) -> bool:
         """Whether what has come so far ends in the prompt."""
-        self._tail = (self._tail + text)[-_TAIL:]
-        return _PROMPT.search(self._tail) is not None
+        self._tail = (self._tail + text)[-LONGEST:]
+        return ENDS_IN_PROMPT.search(self._tail) is not None
 
     def clear(self) -> None:
         """Forget what has come."""

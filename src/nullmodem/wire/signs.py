@@ -10,6 +10,7 @@ from typing import Final
 from nullmodem.errors import ProtocolError
 from nullmodem.rsp.framing import Ack, Decoder, Packet
 from nullmodem.rsp.replies import StopReply, parse_stop_reply
+from nullmodem.wire.kdb_prompt import WAITS
 
 
 class Sign(enum.Enum):
@@ -26,10 +27,9 @@ class Sign(enum.Enum):
 
 # Colours, and what shells say to terminals about pasting (ECMA-48 control sequences; OSC for titles).
 _TERMINAL: Final = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
-_KDB: Final = re.compile(rb"(?:^|[\r\n])\[\d{1,4}\](?:kdb|more)>[^\r\n]*\Z")  # a command may stand there, half typed
 _LOGIN: Final = re.compile(rb"(?:login|username|password(?: for [^\r\n]{1,40})?):[ \t]*\Z", re.IGNORECASE)
 _SHELL: Final = re.compile(rb"(?:^|[\r\n])[\x20-\x7e\x80-\xff]{0,120}[#$%>] ?\Z")
-_PROMPTS: Final = ((Sign.KDB, _KDB), (Sign.LOGIN, _LOGIN), (Sign.SHELL, _SHELL))
+_PROMPTS: Final = ((Sign.KDB, WAITS), (Sign.LOGIN, _LOGIN), (Sign.SHELL, _SHELL))
 _TEXT: Final = frozenset((*range(0x20, 0x7F), *b"\t\r\n\x07\x08\x1b"))
 _FEW: Final = 3
 _GARBLED: Final = 0.2

@@ -23,9 +23,9 @@ import re
 from enum import Enum, auto
 from typing import Final
 
+from nullmodem.rsp.replies import BROKEN_STOP
 from nullmodem.wire.standing import StandingStub
 from nullmodem.wire.stop_forms import (
-    BROKEN,
     ENTERED,
     match_exit,
     match_standing,
@@ -353,7 +353,7 @@ class Splitter:
         elif held:
             self._release(len(held))
             self._watch_text(now)
-        elif BROKEN.search(self._tail):
+        elif BROKEN_STOP.search(self._tail):
             self._challenge(now)
         elif self._knock:
             self._do_knock(now)
@@ -393,7 +393,7 @@ class Splitter:
         if self._knock and ENTERED.search(self._recent):
             self._recent = b""
             self._do_knock(now)
-        elif BROKEN.search(self._tail):
+        elif BROKEN_STOP.search(self._tail):
             self._deadline = now + self._quiet
         else:
             self._drop_doubt()  # it prints, so it runs

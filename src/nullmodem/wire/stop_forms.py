@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from nullmodem.rsp.replies import BROKEN_STOP
+from nullmodem.wire.kdb_prompt import HAS_THE_LINE
+
 STOP: Final = re.compile(rb"\$((?:T[0-9a-f]{2}thread:[0-9a-f]{1,16};|S[0-9a-f]{2}))#([0-9a-f]{2})")
 STOP_BEGUN: Final = re.compile(
     rb"\$(?:(?:T(?:[0-9a-f](?:[0-9a-f](?:t(?:h(?:r(?:e(?:a(?:d(?::(?:[0-9a-f]{1,16};?)?)?)?)?)?)?)?)?)?)?"
@@ -22,12 +25,10 @@ _REFUSAL_BEGUN: Final = re.compile(rb"\$(?:E(?:[0-9a-f](?:[0-9a-f](?:#[0-9a-f]?)
 CURRENT: Final = re.compile(rb"\$(QC-?[0-9a-f]{1,16})#([0-9a-f]{2})")
 _CURRENT_BEGUN: Final = re.compile(rb"\$(?:Q(?:C-?[0-9a-f]{0,16}(?:#[0-9a-f]?)?)?)?")
 ANY: Final = re.compile(rb"\$([^#$\x00-\x1f\x7f-\xff]*)#([0-9a-f]{2})")
-# A stop with a wrong byte in it, or without its $.
-BROKEN: Final = re.compile(rb"\$[TS][0-9a-f]{2}|thread:")
 # What a kernel that has just been broken into prints when no debugger was connected before: kernel/debug/debug_core.c
 # sysrq_handle_dbg, and kdb's prompt.
 ENTERED: Final = re.compile(
-    rb"(?:Entering KGDB|KGDB or \$3#33 for KDB|Waiting for connection from remote gdb)[^\n]*\n|kdb> ?$"
+    rb"(?:Entering KGDB|KGDB or \$3#33 for KDB|Waiting for connection from remote gdb)[^\n]*\n|" + HAS_THE_LINE.pattern
 )
 _BROKEN_LENGTH: Final = 48
 
@@ -69,4 +70,4 @@ def may_become(data: bytes, *, fresh: bool = False) -> bool:
 
 def may_be_broken(data: bytes) -> bool:
     """Whether ``data`` may have been a stop before a byte of it was lost or changed: no whole line, and not long."""
-    return BROKEN.search(data) is not None and b"\n" not in data and len(data) <= _BROKEN_LENGTH
+    return BROKEN_STOP.search(data) is not None and b"\n" not in data and len(data) <= _BROKEN_LENGTH

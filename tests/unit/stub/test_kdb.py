@@ -127,14 +127,22 @@ def test_whatever_is_asked_the_packet_fits_twice_into_the_kernel_s_buffer(text: 
         assert 6 + 2 * 2 * len(command) < 1024
 
 
-@given(st.integers(0, 4096), st.text(st.characters(codec="ascii")), st.lists(st.integers(0, 60)))
-def test_the_prompt_is_seen_however_it_is_cut(cpu: int, before: str, cuts: list[int]) -> None:
-    text = f"{before}\r\n[{cpu}]kdb> ".encode()
+@given(st.none() | st.integers(0, 4096), st.text(st.characters(codec="ascii")), st.lists(st.integers(0, 60)))
+def test_the_prompt_is_seen_however_it_is_cut(cpu: int | None, before: str, cuts: list[int]) -> None:
+    """A kernel for one processor gives no number."""
+    number = "" if cpu is None else f"[{cpu}]"
+    text = f"{before}\r\n{number}kdb> ".encode()
     watch = PromptWatch()
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     seen = [watch.feed(text[start:end]) for start, end in itertools.pairwise(edges)]
     assert seen[-1]
     assert not watch.feed(b"x")
+
+
+def test_words_that_end_like_a_prompt_without_a_number_are_none() -> None:
+    watch = PromptWatch()
+    assert not watch.feed(b"\r\nusage: kdb> ")
+    assert watch.feed(b"\nkdb> ")
 
 
 def test_a_stop_that_lands_in_kdb_is_taken_from_it_and_told_without_breakpoints() -> None:
