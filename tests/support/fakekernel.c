@@ -83,6 +83,10 @@ enum perf_event_state { PERF_EVENT_STATE_ERROR = -2, PERF_EVENT_STATE_OFF = -1, 
 struct perf_event { char lists[160]; enum perf_event_state state; char rest[900]; };
 struct hw_breakpoint { unsigned int enabled; ulong addr; int len, type; struct perf_event **pev; };
 
+struct debuggerinfo_struct { void *debuggerinfo; void *task; int state, ret, depth, entered; unsigned char rounding_up; };
+struct debuggerinfo_struct kgdb_info[64];
+int kgdb_active = -1;	/* until a test says otherwise */
+
 struct list_head modules = { &modules, &modules };
 struct module example_module;
 struct module_notes_attrs *example_notes;

@@ -227,9 +227,14 @@ MATRIX = (
     ),
     Row(
         "a processor does not stop with the others",
-        "shown as not stopped, with no registers of an earlier stop",
-        {},
-        gap="the stub does not tell, and the kernel's own record of it is not read yet",
+        "shown as not stopped, with no registers of an earlier stop, and a warning",
+        {
+            LINE: (
+                "unit/session/test_round_up.py::test_it_is_shown_as_running_its_registers_are_refused_and_that_is_said_once",
+                "unit/session/test_round_up.py::test_gdb_is_told_that_nothing_of_it_is_known",
+            ),
+            KERNEL: ("vm/test_smp.py::test_a_processor_that_does_not_stop_is_shown_as_one_and_with_no_registers",),
+        },
     ),
     Row(
         "somebody wants the running target stopped",

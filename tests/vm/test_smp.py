@@ -62,3 +62,23 @@ def test_every_processor_is_shown_with_its_task_and_its_place_in_the_module(smp:
     smp.finish(gdb, insmod)
     smp.sh("echo 1 > /sys/module/spinner/parameters/stop")
     assert "simple" in smp.sh("lsmod")
+
+
+def test_a_processor_that_does_not_stop_is_shown_as_one_and_with_no_registers(make_bench: Callable[..., Bench]) -> None:
+    """The kernel is told not to stop the others, so that the one that spins does so on."""
+    bench = make_bench(cpus=2, append="nokgdbroundup")
+    gdb = bench.gdb()
+    listed = gdb("info threads")
+    line = next(line for line in listed.splitlines() if "did not stop" in line)
+    assert "CPU" in line
+    number = line.replace("*", " ").split()[0]
+    gdb(f"thread {number}")
+    assert "unavailable" in gdb("print $pc")
+    assert "unavailable" in gdb("print $rsp")
+    gdb("thread 1")
+    assert "0x" in gdb("print $pc")
+    said = [text for _when, text in bench.machine.live.events.said]
+    assert sum("did not stop with the others" in text for text in said) == 1
+    gdb.send("continue")
+    bench.machine.live.wait_until_running(60)
+    assert bench.sh("echo alive") == "alive\n"

@@ -80,12 +80,14 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """One entry of the thread view. ``cpu`` is None for a task that runs on none."""
+    """One entry of the thread view. ``cpu`` is None for a task that runs on none. ``stands`` is false for a processor
+    that did not stop with the others."""
 
     id: int
     name: str
     cpu: int | None = None
     pid: int | None = None
+    stands: bool = True
 
 
 class ModuleProblem(Enum):

@@ -195,6 +195,7 @@ class Reconnection:
             )
         target.forget_code()
         session.world.modules.catch_up(target)
+        session.wishes.drop_unwanted()
         self._back(why)
         self._show()
 

@@ -95,7 +95,7 @@ class Session:
         self.table.stub_forgot()
         try:
             self.target.begin(self.stub.current_thread())
-            self._world = meet(self.stub, self.target, self.table, self.files)
+            self._world = meet(self.stub, self.target, self.table, self.files, self.say)
             if not in_passing:
                 show_interrupted(self.world, self.target, self.say)
         except BaseException:

@@ -8,13 +8,17 @@ listed when somebody wants them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import KernelDataError, MemoryFault, StateError
+from nullmodem.kernel.round_up import RoundUp
 from nullmodem.kernel.tasks import Task, TaskReader
 from nullmodem.session.model import ResumeKind, State, Thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nullmodem.session.model import Resume
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.session.view import KernelView
@@ -51,12 +55,21 @@ def require_own(request: Resume, stopped: int | None) -> None:
         raise StateError(msg, state=State.STOPPED.value, hint=hint)
 
 
+def _silent(_text: str) -> None:
+    """For who does not want to be told."""
+
+
 class ThreadView:
     """The threads of the present stop. `new_stop` must be called at each."""
 
-    def __init__(self, stub: KgdbStub, target: StoppedTarget, kernel: KernelView) -> None:
+    def __init__(
+        self, stub: KgdbStub, target: StoppedTarget, kernel: KernelView, say: Callable[[str], None] = _silent
+    ) -> None:
         self._stub = stub
         self._target = target
+        self._say = say
+        self._round_up = RoundUp(kernel.types, kernel.vmlinux, kernel.slide)
+        self._missing: frozenset[int] | None = None
         self._kernel_active = kernel.address("kgdb_active")
         self._tasks = TaskReader(kernel.types, kernel.vmlinux, kernel.slide)
         shadows = (thread for thread in stub.threads(first_page=True) if thread <= _SHADOW_BASE)
@@ -72,8 +85,23 @@ class ThreadView:
 
     def new_stop(self) -> None:
         """What was read of tasks holds no longer."""
-        self._running = self._all = None
+        self._running = self._all = self._missing = None
         self._listed = False
+
+    @property
+    def missing(self) -> frozenset[int]:
+        """The processors that did not stop with the others. Said once for each stop at which somebody looks."""
+        if self._missing is None:
+            here = self.current_processor()
+            others = tuple(number for number in self._processors if number != here) if here is not None else ()
+            try:
+                self._missing = self._round_up.missing(self._target, others)
+            except MemoryFault:
+                self._missing = frozenset()
+            if self._missing:
+                numbers = ", ".join(map(str, sorted(self._missing)))
+                self._say(f"processor {numbers} did not stop with the others, and runs on: what it works on may change")
+        return self._missing
 
     def current_processor(self) -> int | None:
         """The one that stopped the others; None when the kernel does not say."""
@@ -96,9 +124,10 @@ class ThreadView:
         running = self._on_processors() if names or every_task else {}
         assert self._target.thread is not None
         current = public_id(self._target.thread)
+        missing = self.missing if names or every_task else frozenset()
         threads = [_thread(current, here, running)]
         threads += [
-            _thread(PROCESSOR_BASE + number, number, running)
+            replace(_thread(PROCESSOR_BASE + number, number, running), stands=number not in missing)
             for number in self._processors
             if number != here and PROCESSOR_BASE + number != current
         ]
@@ -118,11 +147,13 @@ class ThreadView:
 
         Raises:
             LocalProtocolError: the stub has no such thread.
+            StateError: it runs, on a processor that did not stop with the others.
             KernelDataError: the task's saved registers make no sense.
         """
         if public is None or public == public_id(self._target.thread or 0):
             return self._target.registers
         wanted = stub_id(public)
+        self._require_still(public)
         if wanted > 0 and not self._listed:
             self._stub.threads()  # the stub is asked for a thread only if it has listed it at this stop
             self._listed = True
@@ -133,6 +164,17 @@ class ThreadView:
             if task is not None:
                 return registers.replace(self._tasks.sleeping_registers(self._target, task))
         return registers
+
+    def _require_still(self, public: int) -> None:
+        """The stub would answer, and with registers of an earlier time."""
+        if not self.missing:
+            return
+        running = {cpu: task.pid for cpu, task in self._on_processors().items()}
+        cpu = public - PROCESSOR_BASE if public >= PROCESSOR_BASE else None
+        for number in self.missing:
+            if number == cpu or (running.get(number) == public and public != 0):
+                msg = f"processor {number} did not stop with the others, so where it is cannot be known"
+                raise StateError(msg, state=State.RUNNING.value)
 
     def exists(self, public: int) -> bool:
         """Whether clients may still speak of this thread."""

@@ -78,7 +78,9 @@ class World:
         return request if module is None else self.lines.whole_line(module, request, pc, length_at)
 
 
-def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: Files) -> World:
+def meet(
+    stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: Files, say: Callable[[str], None]
+) -> World:
     """Look at a target that stands still, and have its module hooks armed whenever it runs.
 
     Raises:
@@ -93,7 +95,7 @@ def meet(stub: KgdbStub, target: StoppedTarget, table: BreakpointTable, files: F
     length = stub.arch.breakpoint_length
     table.keep(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in hooks)
     program = KernelProgram(files.vmlinux, kernel.slide, target)
-    threads = ThreadView(stub, target, kernel)
+    threads = ThreadView(stub, target, kernel, say)
     irq_regs = InterruptRegisters(files.types, files.vmlinux, kernel.slide)
     return World(kernel, program, modules, threads, DebugRegisters(target, kernel), SourceLines(), irq_regs, hooks)
 

@@ -78,6 +78,8 @@ def describe_thread(thread: Thread) -> str:
         parts.append("idle")
     elif thread.pid is not None and thread.pid != thread.id:
         parts.append(f"pid {thread.pid}")
+    if not thread.stands:
+        parts.append("did not stop")
     return ", ".join(parts)
 
 

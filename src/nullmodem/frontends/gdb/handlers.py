@@ -226,7 +226,13 @@ class Handlers:
         register = self._live.arch.numbered(number)
         if register is None:
             return b"xxxxxxxx"  # gdb shows <unavailable>: kgdb has no floating point and no segment bases
-        return encode_hex(register.encode(self._live.register(register.name, self._thread)))
+        try:
+            value = self._live.register(register.name, self._thread)
+        except StateError:
+            if not self._live.is_stopped:
+                raise
+            return b"xx" * register.size  # of a processor that did not stop with the others
+        return encode_hex(register.encode(value))
 
     def _write_register(self, request: requests.WriteRegister) -> bytes:
         register = self._live.arch.numbered(request.number)
