@@ -52,6 +52,7 @@ class RunningCommand:
         self._cancel = cancel
         self._lock = threading.Lock()
         self._ended = False
+        self._closed = False
         self._tell: Callable[[str], None] | None = None
         self._thread = threading.Thread(target=self._run, args=(execute,), name="nullmodem-command", daemon=True)
         self._thread.start()
@@ -78,6 +79,8 @@ class RunningCommand:
         An empty outcome after ``timeout`` seconds, or when ``until`` is readable. Raises what the command raised,
         TargetLost when the target is gone.
         """
+        if self._closed:
+            return Outcome(result=self.result())
         if stops:
             with self._lock:
                 self._events.tells_of_stops = not self._ended
@@ -89,6 +92,7 @@ class RunningCommand:
             remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
             ready = wait_readable(sources, remaining)
             if self._reader in ready:
+                self.close()
                 return Outcome(result=self.result())
             if not ready or until in ready:
                 return Outcome()
@@ -129,7 +133,11 @@ class RunningCommand:
         self.close()
 
     def close(self) -> None:
-        """Stop listening; the command itself goes on."""
+        """Stop listening; the command itself goes on. Done by itself when its end is told. Safe to call twice."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
         self._hand_over()
         self._events.close()
         os.close(self._reader)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nullmodem.api.commands import RunningCommand
 from nullmodem.api.halting import halt
 from nullmodem.errors import IdentityError, LeaseError, StateError, UsageError, WireTimeout
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import Policy, State, StopReason
+from nullmodem.targets.target import ExecResult
 from support.fakekernel import FakeKernel, build_kernel
 from support.rig import PATIENCE_SECONDS, PID, Arrival, Rig, rig_on
 from support.rigged import kernel_file, module_path, rig
@@ -43,6 +45,15 @@ def test_a_session_leaves_no_thread_and_no_descriptor(nothing_left: None, kernel
     with rig_on(FakeKernel(kernel_file), tmp_path) as rig:
         rig.gdb().attach()
     rig.events.close()
+
+
+def test_a_command_whose_end_was_told_leaves_no_descriptor(rig: Rig) -> None:
+    before = descriptors()
+    command = RunningCommand(rig.live, lambda: ExecResult("ls", 0, b"all"))
+    assert command.wait(PATIENCE_SECONDS, stops=False).result == ExecResult("ls", 0, b"all")
+    assert descriptors() == before
+    assert command.wait().result == command.result()
+    command.close()
 
 
 def test_closing_may_be_done_twice(rig: Rig) -> None:
