@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from nullmodem.api.live import LiveSession
+    from nullmodem.session.model import Module
     from nullmodem.session.session import Session
 
 __all__ = [
@@ -38,20 +39,21 @@ __all__ = [
 _UNVERIFIED: Final = "the report has no build-id of it, so which build was loaded is not known"
 
 
-def decoder_of_session(live: LiveSession) -> OopsDecoder:
+def decoder_of_session(live: LiveSession, before: Sequence[Module] = ()) -> OopsDecoder:
     """A decoder for what a session's target prints: with the files that were verified when its modules were loaded.
 
-    A module that has been unloaded is found by the build-id in the report. Raises SymbolError.
+    A module that has been unloaded is found among those that were loaded ``before``, or by the build-id in the report.
+    Raises SymbolError.
     """
     vmlinux = live.look_into(lambda session: session.files.vmlinux.path)
 
     def find(name: str, build: bytes) -> ModuleFile | str:
-        return live.look_into(lambda session: _in_session(session, name, build))
+        return live.look_into(lambda session: _in_session(session, name, build, before))
 
     return OopsDecoder(Vmlinux.open(vmlinux), find)
 
 
-def _in_session(session: Session, name: str, build: bytes) -> ModuleFile | str:
+def _in_session(session: Session, name: str, build: bytes, before: Sequence[Module]) -> ModuleFile | str:
     module = session.world.modules.named(name)
     if module is not None and module.instance is not None:
         # The private copy: the file itself may have been rebuilt since.
@@ -60,6 +62,10 @@ def _in_session(session: Session, name: str, build: bytes) -> ModuleFile | str:
             return file
     elif module is not None and module.explanation:
         return module.explanation
+    else:
+        gone = next((module.file for module in before if module.name == name), None)
+        if gone is not None and (not build or gone.build_id == build):
+            return gone
     return _found(session.files.finder, name, build)
 
 

@@ -167,6 +167,12 @@ class AgentPool:
         finally:
             call.abandon()
 
+    def still_running(self, timeout: float) -> tuple[str, ...]:
+        """Wait until every command has ended, at most ``timeout`` seconds; those that have not."""
+        with self._changed:
+            self._changed.wait_for(lambda: not any(port.command for port in self._ports), timeout)
+            return tuple(port.command for port in self._ports if port.command)
+
     def close(self) -> None:
         """Close the ports; commands under way raise TargetLost."""
         for port in self._ports:

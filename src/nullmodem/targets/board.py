@@ -49,6 +49,8 @@ class BoardTarget(Target):
         self._carrier = Carrier(shell) if shell is not None else None
         self._resources = resources
         self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._running: list[str] = []
         self._exit: TargetExit | None = None
         self._exit_callbacks: list[Callable[[TargetExit], None]] = []
 
@@ -93,7 +95,21 @@ class BoardTarget(Target):
                 "nullmodem has no console of this target to run commands on",
                 hint="Attach with --console WIRE or --break-in ssh:USER@HOST, or run them there yourself.",
             )
-        return self._shell.exec(command, timeout=timeout, on_output=on_output)
+        line = command if isinstance(command, str) else shlex.join(command)
+        with self._changed:
+            self._running.append(line)
+        try:
+            return self._shell.exec(command, timeout=timeout, on_output=on_output)
+        finally:
+            with self._changed:
+                self._running.remove(line)
+                self._changed.notify_all()
+
+    def still_running(self, timeout: float) -> tuple[str, ...]:
+        """Wait until every command has ended, at most ``timeout`` seconds; those that have not."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running, timeout)
+            return tuple(self._running)
 
     def end_group(self, file: str) -> None:
         """See `Target.end_group`."""

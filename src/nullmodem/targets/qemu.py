@@ -213,6 +213,10 @@ class QemuTarget(Target):
         except TargetLost as error:
             raise self._lost(error.message) from None
 
+    def still_running(self, timeout: float) -> tuple[str, ...]:
+        """Wait until every command has ended, at most ``timeout`` seconds; those that have not."""
+        return self._pool.still_running(timeout)
+
     def push(
         self,
         file: Path,

@@ -69,6 +69,9 @@ class Target(Protocol):
     when there is no such file. ``tell`` of `push` is told how far it is, when that takes long. ``ends_with_session``:
     we have started it, and nobody else uses it. Every method may be called from any thread. All of them raise
     TargetLost once the machine is gone.
+    to do it. `still_running` waits so many seconds for all commands to end, and names those that have not. ``tell`` of
+    `push` is told how far it is, when that takes long. ``ends_with_session``: we have started it, and nobody else uses
+    it. Every method may be called from any thread. All of them raise TargetLost once the machine is gone.
     """
 
     ends_with_session: bool
@@ -85,6 +88,7 @@ class Target(Protocol):
     ) -> ExecResult: ...
 
     def end_group(self, file: str) -> None: ...
+    def still_running(self, timeout: float) -> tuple[str, ...]: ...
 
     def on_exit(self, callback: Callable[[TargetExit], None]) -> None: ...
 

@@ -243,6 +243,20 @@ def test_the_end_of_the_target_is_told_to_those_who_wait_and_to_those_who_come(b
         pool.pool.execute("three")
 
 
+def test_what_still_runs_can_be_waited_for_and_is_named(bench: Callable[[int], Bench]) -> None:
+    pool = bench(3)  # the last port is kept for what is urgent
+    pool.start()
+    assert pool.pool.still_running(0) == ()
+    calls = [pool.call("one"), pool.call("two")]
+    commands = [peer.take() for peer in pool.peers[:2]]
+    assert sorted(pool.pool.still_running(0.01)) == ["one", "two"]
+    waiting = pool.callers.submit(pool.pool.still_running, 30)
+    for peer, (tag, _command) in zip(pool.peers[:2], commands, strict=True):
+        peer.socket.sendall(tag + b"+\n" + tag + b"-0\n")
+    assert waiting.result(10) == ()
+    assert [call.result(10).code for call in calls] == [0, 0]
+
+
 def test_closing_wakes_those_who_wait(bench: Callable[[int], Bench]) -> None:
     pool = bench(1)
     pool.start()
