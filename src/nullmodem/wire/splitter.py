@@ -19,21 +19,28 @@ While it runs nothing of the debugger's goes out to it: it would be typed into w
 
 from __future__ import annotations
 
-import re
 from enum import Enum, auto
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from nullmodem.rsp.replies import BROKEN_STOP
+from nullmodem.wire.farewell import Farewell
+from nullmodem.wire.printed import Printed
 from nullmodem.wire.standing import StandingStub
 from nullmodem.wire.stop_forms import (
-    ENTERED,
+    end_of_copies,
+    is_text_behind,
+    match_current,
     match_exit,
     match_standing,
     match_stop,
     may_be_broken,
     may_become,
     may_become_standing,
+    stop_within,
 )
+from nullmodem.wire.tokens import Tokens, asks_whether_it_stands, sets_running
+
+if TYPE_CHECKING:
+    import re
 
 QUIET_SECONDS: Final = 0.02
 """A line goes on within that time where a program prints it: a USB adapter hands over what it has every 16 ms."""
@@ -43,19 +50,10 @@ CHALLENGE_SECONDS: Final = 1.0
 CHALLENGES: Final = 4
 KNOCK_SECONDS: Final = 1.0
 """Silence after which a target is asked whether it is stopped."""
-REBOOT_SECONDS: Final = 5.0
-REBOOT_TEXT: Final = 8192
 
 _ERASE: Final = b"\x7f"  # erases the one character that a challenge has typed
 _KILL_LINE: Final = b"\x15"  # Ctrl-U
 _COPIES_LIMIT: Final = 2048
-_STRAY: Final = 8  # bytes of noise that may follow a stop
-_TOKEN: Final = re.compile(rb"[+-]|\$[^#]*#..", re.DOTALL)
-_TOKEN_LIMIT: Final = 4096
-_ENTERED_TAIL: Final = 64
-_QUESTIONS: Final = (b"$?", b"$qC")
-"""Asked of a target that may stand: by a debugger that has come, until it does; by one that doubts, once."""
-_RESUMING: Final = (b"$c", b"$s", b"$C", b"$D", b"$k")
 
 
 class SplitState(Enum):
@@ -80,15 +78,15 @@ class Splitter:
         self._line = bytearray()
         self._held = bytearray()
         self._deadline: float | None = None
-        self._tail = self._recent = b""  # of the text: since its last line end; whatever its lines
+        self._printed = Printed()
         # Running: how often it was asked for its stop again, and where in what is held the answer begins.
         self._challenges = self._mark = 0
         self._fresh = False  # nothing has come since it was told to go on
         self._acknowledged = True
-        self._cleared = False  # this line was found out to be text
-        self._since: float | None = None  # when the packet of a reboot came
+        self._questioned = False  # and it was asked something since: what is acknowledged may be that
+        self._farewell = Farewell()
         self._stub = StandingStub()
-        self._unsent = bytearray()
+        self._written = Tokens()
         self._knock = b""
         self._detaching = False
 
@@ -127,13 +125,8 @@ class Splitter:
 
     def sent(self, data: bytes, now: float) -> None:
         """The debugger has written bytes: they go to the target if it listens."""
-        self._unsent += data
-        while found := _TOKEN.match(self._unsent):
-            token = bytes(found[0])
-            del self._unsent[: len(token)]
+        for token in self._written.feed(data):
             self._send(token, now)
-        if self._unsent[:1] != b"$" or len(self._unsent) > _TOKEN_LIMIT:
-            self._unsent.clear()
 
     def broke_in(self, now: float) -> None:
         """The target was told to stop, from outside this line or through its sysrq key."""
@@ -147,6 +140,8 @@ class Splitter:
         self._deadline = None
         if self.state is SplitState.KNOCKING:
             self._enter_running()
+        elif self.state is SplitState.RESUMING:  # it has taken what set it running, not the question after that
+            self._go_on(b"", now, fresh=True)
         elif self.state is SplitState.RUNNING:
             self._silence(now)
 
@@ -154,7 +149,7 @@ class Splitter:
 
     def _send(self, token: bytes, now: float) -> None:
         if self.state is SplitState.RUNNING:
-            if token.startswith(_QUESTIONS):
+            if asks_whether_it_stands(token):
                 self._knock, self._deadline = token, now + KNOCK_SECONDS
             return
         self._line += token
@@ -164,15 +159,18 @@ class Splitter:
             return
         self._stub.asked()
         self._detaching = token.startswith(b"$D")
-        if token.startswith(_RESUMING) and not self._detaching:
+        if sets_running(token) and not self._detaching:
             self.state = SplitState.RESUMING
-            self._acknowledged = False
+            self._acknowledged = self._questioned = False
+        elif self.state is SplitState.RESUMING:
+            self._questioned = True
 
     def _enter_running(self, *, fresh: bool = False) -> None:
         self.state = SplitState.RUNNING
         self._held.clear()
         self._challenges, self._mark, self._fresh = 0, 0, fresh
-        self._deadline, self._since, self._detaching = None, None, False
+        self._deadline, self._detaching = None, False
+        self._farewell.forget()
         self._drop_doubt()
 
     def _drop_doubt(self) -> None:
@@ -223,12 +221,18 @@ class Splitter:
         for at in range(len(data)):
             first = byte = data[at : at + 1]
             if self._stub.in_packet or byte in (b"$", b"-"):  # its last answer once more; not understood; a stop
+                before = len(self._protocol)
                 first = self._stub.take_resuming(byte, self._text, self._protocol)
+                if match_current(bytes(self._protocol[before:])):  # it stands, and never went on
+                    self._acknowledged, self._deadline = False, None
                 if not first:
                     continue
             elif byte == b"+":
                 self._protocol += byte
                 self._acknowledged, first = True, b""
+                if self._questioned:
+                    self._deadline = now + CHALLENGE_SECONDS
+                    continue
             # Else it runs, and its acknowledgement was lost.
             self._go_on(first + data[at + 1 :], now, fresh=first != byte)
             return
@@ -266,54 +270,52 @@ class Splitter:
         if may_become(held, fresh=self._fresh):
             self._deadline = now + PREFIX_SECONDS
             return False
-        if may_be_broken(held):
+        torn = stop_within(held)  # what was being printed when it stopped
+        if not torn and may_be_broken(held):
             self._deadline = now + self._quiet
             return False
-        following = held.find(b"$", 1)
+        following = torn or held.find(b"$", 1)
         self._release(len(held) if following < 0 else following)
         return True
 
     def _judge_stop(self, found: re.Match[bytes], held: bytes, now: float) -> bool:
         """By its form it is a stop. Nothing follows one but itself, when something was typed; and a little noise."""
-        end = found.end()
-        while held.startswith(found[0], end):
-            end += found.end()
+        end = end_of_copies(found, held)
         if end > _COPIES_LIMIT:  # said over and over: if it is a stub's, its last will do
             self._release(end - found.end())
             return True
-        rest = held[end:]
-        if b"\n" in rest or (len(rest) > _STRAY and not found[0].startswith(rest)):
+        if is_text_behind(found[0], held[end:]):
             self._release(found.end())
             return True
-        if self._fresh and not rest:
+        if self._fresh and not held[end:]:
             self._challenge(now)
         else:
             self._deadline = now + self._quiet
         return False
 
     def _judge_exit(self, found: re.Match[bytes], held: bytes, now: float) -> bool:
-        """The kernel says that it reboots, and waits for nothing; its own words must follow."""
-        rest = held[found.end() :]
-        if self._since is None:
-            self._since = now
-        if b"reboot: " in rest:
+        """By its form the kernel says that it reboots."""
+        meant = self._farewell.is_meant(held[found.end() :], now)
+        if meant is None:
+            self._deadline = self._farewell.deadline
+            return False
+        if meant:
             self._protocol += found[0]
             del self._held[: found.end()]
-            self._since = None
-            return True
-        if len(rest) > REBOOT_TEXT or now >= self._since + REBOOT_SECONDS:
-            self._since = None
+        else:
             self._release(found.end())
-            return True
-        self._deadline = self._since + REBOOT_SECONDS
-        return False
+        return True
 
     def _judge_answer(self, now: float) -> bool:
-        """The stub was asked to send its stop again. False: wait for it."""
-        answer = bytes(self._held[self._mark :])
+        """The stub was asked to send its stop again. False: wait for it. It says nothing behind it but that."""
+        answer, asked = bytes(self._held[self._mark :]), match_stop(bytes(self._held), fresh=self._fresh)
         found = match_stop(answer, fresh=self._fresh)
         if found is not None:
-            self._stop_at(found[0], answer[found.end() :])
+            rest = answer[found.end() :]
+            if (asked is not None and asked[0] != found[0]) or is_text_behind(found[0], rest):
+                self._dismiss()
+            else:
+                self._stop_at(found[0], rest)
             return True
         if not answer or may_become(answer, fresh=self._fresh):
             self._deadline = now + CHALLENGE_SECONDS
@@ -328,7 +330,7 @@ class Splitter:
         """What was challenged is text. What the challenges have typed is erased."""
         self._line += _ERASE * self._challenges
         mark, self._challenges, self._mark = self._mark, 0, 0
-        self._tail, self._cleared = b"", True
+        self._printed.clear_line()
         self._release(mark)
 
     def _challenge(self, now: float) -> None:
@@ -353,7 +355,7 @@ class Splitter:
         elif held:
             self._release(len(held))
             self._watch_text(now)
-        elif BROKEN_STOP.search(self._tail):
+        elif self._printed.may_be_a_stop:
             self._challenge(now)
         elif self._knock:
             self._do_knock(now)
@@ -364,7 +366,7 @@ class Splitter:
             self._protocol += b"+"
             self._acknowledged = True
         self._held.clear()
-        self._tail = b""
+        self._printed.stop()
         self._challenges, self._mark, self._fresh, self._deadline = 0, 0, False, None
         self.state = SplitState.STOPPED
         self._stub.begin(packet)
@@ -382,18 +384,15 @@ class Splitter:
         if text:
             self._text += text
             self._fresh = False
-            self._recent = (self._recent + text)[-_ENTERED_TAIL:]
-            self._cleared = self._cleared and b"\n" not in text
-            self._tail = b"" if self._cleared else (self._tail + text).rpartition(b"\n")[2][-_ENTERED_TAIL:]
+            self._printed.add(text)
 
     def _watch_text(self, now: float) -> None:
         """All that came is text: does it mean that the target has entered the debugger?"""
         if self._held:
             return
-        if self._knock and ENTERED.search(self._recent):
-            self._recent = b""
+        if self._knock and self._printed.says_it_has_entered():
             self._do_knock(now)
-        elif BROKEN_STOP.search(self._tail):
+        elif self._printed.may_be_a_stop:
             self._deadline = now + self._quiet
         else:
             self._drop_doubt()  # it prints, so it runs

@@ -31,6 +31,7 @@ ENTERED: Final = re.compile(
     rb"(?:Entering KGDB|KGDB or \$3#33 for KDB|Waiting for connection from remote gdb)[^\n]*\n|" + HAS_THE_LINE.pattern
 )
 _BROKEN_LENGTH: Final = 48
+_STRAY: Final = 8  # bytes of noise that may follow a stop
 
 
 def sums_up(found: re.Match[bytes]) -> bool:
@@ -44,10 +45,20 @@ def match_stop(data: bytes, *, fresh: bool = False) -> re.Match[bytes] | None:
     return found if found and sums_up(found) else None
 
 
+def match_current(answer: bytes) -> re.Match[bytes] | None:
+    """The thread that a stub names that is asked for it, at the beginning of ``answer``."""
+    found = CURRENT.match(answer)
+    return found if found and sums_up(found) else None
+
+
+def stop_within(data: bytes) -> int:
+    """Where a whole stop begins in ``data`` behind something that began like one; 0 where none does."""
+    return next((found.start() for found in STOP.finditer(data, 1) if sums_up(found)), 0)
+
+
 def match_standing(answer: bytes) -> re.Match[bytes] | None:
     """What a stub says that was asked whether it is there, at the beginning of ``answer``: its stop, or its thread."""
-    found = CURRENT.match(answer)
-    return found if found and sums_up(found) else match_stop(answer)
+    return match_current(answer) or match_stop(answer)
 
 
 def may_become_standing(answer: bytes) -> bool:
@@ -71,3 +82,16 @@ def may_become(data: bytes, *, fresh: bool = False) -> bool:
 def may_be_broken(data: bytes) -> bool:
     """Whether ``data`` may have been a stop before a byte of it was lost or changed: no whole line, and not long."""
     return BROKEN_STOP.search(data) is not None and b"\n" not in data and len(data) <= _BROKEN_LENGTH
+
+
+def end_of_copies(found: re.Match[bytes], data: bytes) -> int:
+    """Where what follows begins, if ``data`` begins with a packet over and over."""
+    end = found.end()
+    while data.startswith(found[0], end):
+        end += found.end()
+    return end
+
+
+def is_text_behind(packet: bytes, rest: bytes) -> bool:
+    """Whether what follows a packet is too much for noise, and not that packet again: then it was no stub's."""
+    return b"\n" in rest or (len(rest) > _STRAY and not packet.startswith(rest))

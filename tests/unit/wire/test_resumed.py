@@ -67,3 +67,44 @@ def test_the_last_answer_once_more_is_no_stop(resumed: Splitter) -> None:
     resumed.received(b"$0011#c2-", 2.0)
     assert resumed.take() == (b"", b"$0011#c2-", b"")
     assert resumed.state is SplitState.RESUMING
+
+
+def test_the_answer_of_a_target_that_never_went_on_is_no_acknowledgement_of_that(resumed: Splitter) -> None:
+    """What set it running was lost; who doubts asks it, and tells it again."""
+    resumed.sent(b"-$qC#b4", 2.0)
+    answer = b"+" + encode_packet(b"QC1f")
+    for at, byte in enumerate(answer):
+        resumed.received(bytes([byte]), 2.0 + at / 100)
+    assert resumed.take() == (b"", answer, b"-$qC#b4")
+    resumed.tick(60.0)
+    assert resumed.state is SplitState.RESUMING
+    resumed.sent(b"+$c#63", 60.0)
+    resumed.received(b"+[    1.0] it runs\r\n", 60.0)
+    assert resumed.take() == (b"[    1.0] it runs\r\n", b"+", b"+$c#63")
+    assert resumed.state is SplitState.RUNNING
+
+
+def test_an_acknowledgement_that_came_late_is_one_all_the_same(resumed: Splitter) -> None:
+    resumed.sent(b"-$qC#b4", 2.0)
+    resumed.received(b"+", 2.0)
+    assert resumed.state is SplitState.RESUMING
+    resumed.tick(2.0 + CHALLENGE_SECONDS)
+    assert resumed.state is SplitState.RUNNING
+    resumed.received(NEXT, 9.0)
+    assert resumed.state is not SplitState.STOPPED
+    resumed.take()
+    resumed.received(NEXT, 9.0)
+    assert resumed.state is SplitState.STOPPED
+    assert resumed.take() == (b"", NEXT, b"")
+
+
+@pytest.mark.parametrize("pieces", [(b"$E22#a9", b"$S05#b8", b"-\r\n"), (b"$S05#b8", b"$S05#b8, it says\r\n")])
+def test_what_answers_a_doubt_with_something_else_or_goes_on_is_text(resumed: Splitter, pieces: list[bytes]) -> None:
+    """A stub that is asked for its stop says that again, and nothing behind it."""
+    resumed.received(b"+", 2.0)
+    resumed.take()
+    for piece in pieces:
+        resumed.received(piece, 2.0)
+    text, protocol, _line = resumed.take()
+    assert (text, protocol) == (b"".join(pieces), b"")
+    assert resumed.state is SplitState.RUNNING
