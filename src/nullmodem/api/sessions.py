@@ -10,6 +10,7 @@
         ├── journal          what is armed in a target that outlives its session: kept when it could not be freed
         ├── gdb.sock        for `target remote`
         ├── console.sock    the target's console
+        ├── python.sock     for `nullmodem shell` and `script`
         └── control.sock    the last to appear: from then on the session takes commands
 """
 
@@ -74,6 +75,10 @@ class RunningSession:
     @property
     def console_socket(self) -> Path:
         return self.directory / "console.sock"
+
+    @property
+    def python_socket(self) -> Path:
+        return self.directory / "python.sock"
 
     @property
     def control_socket(self) -> Path:

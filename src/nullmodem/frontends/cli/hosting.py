@@ -27,6 +27,7 @@ from nullmodem.frontends.cli.lifetime import Ending, ended_by_signals, uninterru
 from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.server import GdbServer, listen_tcp, listen_unix
+from nullmodem.frontends.python.room_server import RoomServer
 from nullmodem.kbuild import build_module, ensure_kernel
 from nullmodem.session.model import Policy
 from nullmodem.version import __version__
@@ -156,6 +157,7 @@ def open_doors(
     servers = [GdbServer(machine.live, listener) for listener in listeners]
     for server in servers:
         stack.callback(server.close)
+    stack.callback(RoomServer(machine, session.python_socket).close)
     addresses = tuple(server.address for server in servers)
     entrance.control.serve(Service(session, machine, addresses, entrance.ending.ask, beginning.log))
     return Host(session.name, machine, built, addresses[0], entrance.ending)

@@ -28,6 +28,8 @@ from nullmodem.version import __version__
         },
         "Debug": {
             "gdb": "nullmodem.frontends.cli.gdb:gdb",
+            "shell": "nullmodem.frontends.cli.python:shell",
+            "script": "nullmodem.frontends.cli.python:script",
             "interrupt": "nullmodem.frontends.cli.control:interrupt",
             "continue": "nullmodem.frontends.cli.control:continue_",
             "kdb": "nullmodem.frontends.cli.kdb:kdb",

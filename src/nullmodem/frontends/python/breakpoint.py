@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from nullmodem.frontends.python.expressions import compile_condition
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session import breakpoints as session
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from nullmodem.api.places import Place
     from nullmodem.frontends.python.frame import Frame
     from nullmodem.frontends.python.stop import Stop
@@ -23,7 +25,7 @@ class Breakpoint:
     """One breakpoint or watchpoint of a program. `Target.break_at` and `Target.watch` make them.
 
     It follows modules: while the module it is in is not loaded it is pending, and whenever that is loaded it is armed
-    before the module's init runs.
+    before the module's init runs. At the end of a ``with`` block it is taken back.
 
     Attributes:
         where: the place as it was asked for.
@@ -80,6 +82,14 @@ class Breakpoint:
             TargetLost: it is gone.
         """
         return self._target.wait(after, timeout, for_=self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.delete()
 
     def delete(self) -> None:
         """Take it back. Safe to call twice."""

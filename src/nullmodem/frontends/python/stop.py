@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from nullmodem.errors import UsageError
 from nullmodem.frontends.python.stepping import Stepper
@@ -11,6 +11,7 @@ from nullmodem.session.model import Resume, StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     import drgn
 
@@ -25,7 +26,8 @@ class Stop:
     """The target standing still, and the thread that stopped it.
 
     `step`, `next`, `finish`, `until` and `step_instruction` take it along: when they return, it is where the thread has
-    come, and frames of before are over. `continue_` ends it. Whatever is asked of a stop that is over raises StopOver.
+    come, and frames of before are over. `continue_` ends it, and so does the end of a ``with`` block. Whatever is asked
+    of a stop that is over raises StopOver.
 
     Objects of drgn are references to the target's memory, as in C: one that is kept reads what is there *now*, and
     raises StopOver while the target runs. ``int(object)`` and ``object.read_()`` keep a value.
@@ -38,6 +40,15 @@ class Stop:
         self._stepped = False
         self._frames: Frames | None = None
         self._returned: drgn.Object | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.is_current:
+            self.continue_()
 
     def __repr__(self) -> str:
         if not self.is_current:
@@ -156,9 +167,9 @@ class Stop:
     # -- going on ------------------------------------------------------------------------------------------------
 
     def continue_(self) -> None:
-        """Let the target run. The stop is over."""
+        """Let the target run. The stop is over. From a fault the kernel goes on as if nobody had looked: it oopses."""
         self._require()
-        self._debugger.controller.go(Resume())
+        self._debugger.controller.go(Resume(deliver=self._stop.reason is StopReason.FAULT))
 
     def step(self, *, timeout: float = 60.0) -> Stop:
         """Go on to another line, into functions that are called. ``timeout`` in seconds.

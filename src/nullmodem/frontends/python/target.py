@@ -195,8 +195,8 @@ class Target:
 
     def continue_(self) -> None:
         """Let the target run, if it stands."""
-        if not self.is_running:
-            self.debugger.controller.go(Resume())
+        if (stop := self.stop) is not None:
+            stop.continue_()
 
     def _stop_of(self, arrival: Arrival) -> Stop:
         if self._shown is None or not self._shown.is_at(arrival):
