@@ -55,9 +55,13 @@ _TAIL = 16  # bytes of text kept to find that in
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to the request; for ``c`` and ``s`` the stop, or an error when they were refused."""
+    """The answer to the request; for ``c`` and ``s`` the stop, or an error when they were refused.
+
+    ``doubtful``: it came for a ``-``, without an acknowledgement of the request, and may be the last answer once more.
+    """
 
     payload: bytes
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,8 +324,10 @@ class ClientConnection:
             self._ack_held = True
             if request.startswith(_ACK_AT_ONCE):
                 self.flush_ack()
+            unheard = self._poked and not self._acknowledged and not request.startswith(_RESUMING)
+            doubtful = unheard and self._last in (None, payload)
             self._close(payload)
-            events.append(Reply(payload))
+            events.append(Reply(payload, doubtful))
 
     def _take_unasked(self, payload: bytes, events: list[ClientEvent]) -> None:
         if not (self._ack_held and payload == self._last):
@@ -332,8 +338,9 @@ class ClientConnection:
         self._last = payload
 
     def _is_repetition(self, payload: bytes, request: bytes) -> bool:
-        if self._poked:
-            return False
+        if self._poked:  # it was asked for; only what was to set the target running is not answered by what was before
+            unheard = request.startswith(_RESUMING) and not self._acknowledged
+            return unheard and payload == self._last and not _is_stop(payload)
         if payload == self._last:
             return self._ghosts > 0 or not self._acknowledged
         late = self._ghosts > 0 and self._last is None and not payload.startswith(b"QC")  # which answers qC alone

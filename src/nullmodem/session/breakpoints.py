@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from nullmodem.errors import BreakpointRefused, StubError
+from nullmodem.errors import BreakpointRefused, StubError, WireTimeout
 from nullmodem.rsp.requests import BreakpointKind
 
 if TYPE_CHECKING:
@@ -212,6 +212,9 @@ class BreakpointTable:
     def _insert(self, breakpoint_: Breakpoint) -> None:
         try:
             self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
+        except WireTimeout:
+            self.doubt()
+            raise
         except StubError as error:
             if error.errno == E2BIG:
                 self._start_over()
@@ -237,6 +240,9 @@ class BreakpointTable:
         for one in sharing:
             try:
                 self._stub.remove(one.kind, one.address, one.length)
+            except WireTimeout:
+                self.doubt()
+                raise
             except StubError as error:
                 if error.errno not in (ENOENT, EPERM):
                     raise

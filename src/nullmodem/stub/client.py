@@ -25,6 +25,7 @@ from nullmodem.errors import (
 from nullmodem.rsp import replies, requests
 from nullmodem.rsp.hexadecimal import parse_hex
 from nullmodem.rsp.threads import ALL_THREADS, parse_thread_id
+from nullmodem.stub.doubt import Unconfirmed
 from nullmodem.stub.exchange import Exchange, Patience
 from nullmodem.stub.kdb import check_command
 from nullmodem.stub.renewal import Renewal
@@ -45,6 +46,7 @@ KDB_SECONDS = 5.0
 """What kdb is given to hand over the line: it answers at once, and console text that looks like its prompt never."""
 MAX_THREADS = 1 << 17
 """More than PID_MAX_DEFAULT tasks four times over: a list that goes on beyond is not a list."""
+MOST_RESTARTS = 3
 _UNKNOWN = ALL_THREADS
 """Stands for whichever thread the stub has selected: nobody can select all."""
 
@@ -301,8 +303,17 @@ class KgdbStub:
         """
         found: dict[int, None] = {}
         request: requests.Request = requests.ThreadInfoFirst()
+        restarts = 0
         while True:
-            page = replies.ThreadList.parse(self._exchange.ask(request, characters=300))
+            try:
+                page = replies.ThreadList.parse(self._exchange.ask(request, characters=300))
+            except Unconfirmed:  # whether the stub has moved on in its list: it begins anew
+                restarts += 1
+                if restarts > MOST_RESTARTS:
+                    raise
+                found.clear()
+                request = requests.ThreadInfoFirst()
+                continue
             fresh = [thread for thread in page.threads if thread not in found]
             found.update(dict.fromkeys(fresh))
             if not fresh or first_page:

@@ -18,6 +18,7 @@ from nullmodem.errors import LocalProtocolError, RemoteProtocolError, StubError,
 from nullmodem.rsp import replies, requests
 from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, StrayPacket, Text, leaves_trace
 from nullmodem.rsp.hexadecimal import parse_hex
+from nullmodem.stub.doubt import Unconfirmed, settle
 from nullmodem.stub.kdb import OUTPUT_LIMIT, PromptWatch
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.log import WireLog
@@ -97,6 +98,8 @@ class Exchange:
         self._set_out = 0  # how often it was sent
         self._taken = False  # whether the request that was given up had been acknowledged
         self._in_doubt = False  # whether it was taken: stops are looked out for while a question is asked
+        self._doubtful = False  # whether the last answer may be the one before it, once more
+        self._doubts = 0  # answers in doubt that are being found out about, one for the other
 
     def fileno(self) -> int:
         return self._stream.fileno()
@@ -128,11 +131,32 @@ class Exchange:
                 if last or self._taken or not leaves_trace(request.encode()) or not self._shows_it_did_not_act():
                     raise
         self.meter.round_trip()
+        if self._doubtful:
+            return self._settle(request, reply)
         error = replies.ErrorReply.parse(reply)
         if error is not None:
             msg = f"the stub answered {reply.decode('ascii', 'replace')} to {type(request).__name__}"
             raise StubError(msg, errno=error.code)
         return reply
+
+    def _settle(self, request: requests.Request, reply: bytes) -> bytes:
+        """See `doubt.settle`. What is asked for that may be in doubt itself; that is not gone on with for ever."""
+        self._doubtful = False
+        if self._doubts == _ATTEMPTS:
+            raise Unconfirmed(f"the line is too bad to tell whether {type(request).__name__} was carried out")
+        self._doubts += 1
+        try:
+            return settle(request, reply, lambda other: self.ask(other, characters=1024), self._answers)
+        finally:
+            self._doubts -= 1
+
+    def _answers(self) -> bool:
+        """Whether the target stands still, and says so in time."""
+        try:
+            self.ask(requests.CurrentThread(), characters=32, timeout=self.answer_seconds)
+        except (WireTimeout, StubError):
+            return False
+        return True
 
     def _shows_it_did_not_act(self) -> bool:
         """Whether a stub that did not acknowledge a request, nor show a trace of it, answers another one."""
@@ -261,6 +285,7 @@ class Exchange:
     # -- the line ------------------------------------------------------------------------------------------------
 
     def _send(self, payload: bytes) -> None:
+        self._doubtful = False
         _log.debug("-> %s", payload)
         self.log.sent(payload)
         self._pending.clear()  # whatever came before is no answer to this
@@ -338,7 +363,8 @@ class Exchange:
         self.meter.received(len(data))
         for event in self._connection.receive(data):
             match event:
-                case Reply(payload):
+                case Reply(payload, doubtful):
+                    self._doubtful = doubtful
                     _log.debug("<- %s", payload)
                     self.log.received(payload)
                     self._pending.append(payload)

@@ -93,7 +93,20 @@ def test_an_equal_reply_whose_ack_was_lost_is_had_by_asking_again() -> None:
     assert client.receive(b"$OK#9a") == []
     assert client.timeout() == []
     assert client.data_to_send() == b"-"
-    assert client.receive(b"$OK#9a") == [Reply(b"OK")]
+    assert client.receive(b"$OK#9a") == [Reply(b"OK", doubtful=True)], (
+        "or the request was lost, and this is the last one"
+    )
+
+
+def test_a_refusal_to_run_is_none_that_may_be_the_last_answer_once_more() -> None:
+    client = asked(b"Z0,10,1")
+    client.receive(b"+$E17#ad")
+    client.request(b"c")
+    client.data_to_send()
+    assert client.receive(b"$E17#ad") == []
+    assert client.timeout() == []
+    assert client.data_to_send() == b"-"
+    assert client.receive(b"$E17#ad") == []
 
 
 def test_a_stop_equal_to_the_last_whose_ack_was_lost_is_had_by_asking_again() -> None:
