@@ -213,3 +213,20 @@ def test_an_event_that_is_not_there_is_refused(target: Target) -> None:
     with pytest.raises(UsageError, match="no event 'gone'\nIs 'going' meant"):
         target.stop_at_module("simple", event="gone")
     assert target.breakpoints == ()
+
+
+def test_a_function_that_was_inlined_has_a_place_for_each_call(target: Target) -> None:
+    breakpoint_ = target.break_at("simple_twice")
+    assert breakpoint_.addresses
+    stop = breakpoint_.wait(after=lambda: target.start(READ))
+    assert stop.frame.function == "simple_twice"
+    assert stop.frame.inlined
+    assert stop.frame.parent is not None
+    assert stop.frame.parent.function == "simple_sum"
+
+
+def test_a_breakpoint_and_a_stop_end_with_their_block(target: Target) -> None:
+    with target.break_at("simple_read") as breakpoint_, breakpoint_.wait(after=lambda: target.start(READ)) as stop:
+        assert stop.frame["len"] == 5
+    assert target.breakpoints == ()
+    assert target.is_running

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +14,7 @@ from nullmodem.symbols.lines import Place
 if TYPE_CHECKING:
     from nullmodem.api.inspection import Inspection
     from nullmodem.api.live import LiveSession
+    from nullmodem.session.model import Module
     from nullmodem.session.session import Session
     from nullmodem.symbols.lines import LineTable
 
@@ -37,6 +39,10 @@ class Inlined(NamedTuple):
     column: int
 
 
+def _function_at(address: int, session: Session) -> int:
+    return session.world.function_at(address).start
+
+
 class Code:
     """The code of the stopped target. Methods may be called from any thread, at a stop."""
 
@@ -45,6 +51,7 @@ class Code:
         self._inspection = inspection
         self._kernel = live.look_into(lambda session: session.world.kernel)
         self._lines = KernelLines(self._kernel.vmlinux)
+        self._inlined: dict[tuple[int, object], dict[str, tuple[int, ...]]] = {}
 
     def span_at(self, address: int) -> Span | None:
         """The row that has the code at an address, or None. Raises SymbolError for broken debug info."""
@@ -91,6 +98,40 @@ class Code:
                 break
             count += 1
         return count
+
+    def inlined_in(self, module: Module) -> dict[str, tuple[int, ...]]:
+        """Where the code of functions that were inlined in a module begins, by their names."""
+        key = (module.loaded.address, module.instance)
+        if key not in self._inlined:
+            self._inlined = {key: self._find_inlined(module)}
+        return self._inlined[key]
+
+    def _find_inlined(self, module: Module) -> dict[str, tuple[int, ...]]:
+        table = self._live.look_into(lambda session: session.world.lines.table_of(module))
+        bases = {s.section.index: s.address for s in module.sections if module.in_memory(s)}
+        found: dict[str, list[int]] = {}
+        before: tuple[Inlined, ...] = ()
+        seen: set[tuple[Inlined, ...]] = set()
+        for place in table.rows_at if table is not None else ():
+            if place.section not in bases:
+                continue
+            address = bases[place.section] + place.offset
+            here = self.inlined_at(address)
+            for depth in range(1, len(here) + 1):
+                # Optimised code of one call is in many pieces: a stop is at the first.
+                if before[:depth] != here[:depth] and here[:depth] not in seen:
+                    seen.add(here[:depth])
+                    found.setdefault(here[depth - 1].function, []).append(address)
+            before = here
+        return {function: tuple(addresses) for function, addresses in found.items()}
+
+    def one_for_each_call(self, addresses: tuple[int, ...]) -> tuple[int, ...]:
+        """Of the pieces that a line's code is in, the first of each function and of each inlined call in it."""
+        first: dict[tuple[int, tuple[Inlined, ...]], int] = {}
+        for address in sorted(addresses):
+            function = self._live.look_into(partial(_function_at, address))
+            first.setdefault((function, self.inlined_at(address) if len(addresses) > 1 else ()), address)
+        return tuple(first.values())
 
     def _find(self, session: Session, address: int) -> tuple[LineTable | None, Place, int]:
         module = session.world.modules.containing(address)

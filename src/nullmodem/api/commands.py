@@ -54,6 +54,7 @@ class RunningCommand:
         self._ended = False
         self._closed = False
         self._tell: Callable[[str], None] | None = None
+        self._fail: Callable[[NullmodemError], None] | None = None
         self._thread = threading.Thread(target=self._run, args=(execute,), name="nullmodem-command", daemon=True)
         self._thread.start()
 
@@ -67,7 +68,9 @@ class RunningCommand:
         finally:
             with self._lock:
                 self._ended = True
-                tell = self._tell
+                tell, fail = self._tell, self._fail
+            if fail is not None and self._error is not None:
+                fail(self._error)
             self._hand_over()
             os.close(self._writer)  # the other end becomes readable
             if tell is not None and self._error is not None:
@@ -119,6 +122,20 @@ class RunningCommand:
             raise self._error
         assert self._result is not None
         return self._result
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has, well or not."""
+        return self._ended
+
+    def on_failure(self, fail: Callable[[NullmodemError], None]) -> None:
+        """Have ``fail`` called with the error if the command fails, in the command's thread; at once if it has."""
+        with self._lock:
+            if not self._ended:
+                self._fail = fail
+                return
+        if self._error is not None:
+            fail(self._error)
 
     def cancel(self) -> None:
         """Ask the target to end the command; returns at once, as the target may be stopped."""

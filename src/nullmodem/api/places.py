@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from nullmodem.errors import UnknownPlace, UsageError
 from nullmodem.symbols.lines import LineTable
 from nullmodem.symbols.module_file import ModuleFile
+from nullmodem.symbols.types import TypeInfo
 from nullmodem.symbols.vmlinux import SymbolKind
 
 if TYPE_CHECKING:
@@ -112,6 +113,30 @@ def in_file(file: ModuleFile, place: Place) -> bool:
     return bool(place.file and LineTable.of_module(file).places(place.file, place.line))
 
 
+def _is_inlined(file: ModuleFile, place: Place) -> bool:
+    """Whether a module's function is in none but other functions' code."""
+    if place.module not in ("", file.name) or not file.has_debug_info:
+        return False
+    return TypeInfo.open(file.path).has_function(place.function)
+
+
+def _has_function(live: LiveSession, place: Place, known: dict[str, ModuleFile], kernel: Code) -> bool:
+    """Whether the kernel has a function, or code of a module that it was inlined in. UnknownPlace when nothing is left
+    of it there."""
+    if live.look_into(lambda session: in_kernel(session.world, place)):
+        return True
+    inlined = [name for name, file in known.items() if _is_inlined(file, place)]
+    loaded = [module for module in live.modules() if module.name in inlined]
+    if len(loaded) < len(inlined) or any(place.function in kernel.inlined_in(module) for module in loaded):
+        return True
+    if inlined:
+        raise UnknownPlace(
+            f"nothing is left of {place.function!r} in the code it was inlined in",
+            hint="Break at a line of the function that calls it.",
+        )
+    return False
+
+
 def unknown_function(place: Place, world: World, files: Iterable[ModuleFile]) -> UnknownPlace:
     """The error for a function that nobody has, with those that have almost its name."""
     names = {_CLONE.sub("", s.name) for file in files if place.module in ("", file.name) for s in _functions(file)}
@@ -159,7 +184,7 @@ def require_known(live: LiveSession, place: Place, files: Iterable[Path], kernel
     if any(in_file(file, place) for file in known.values()):
         return place
     if place.function:
-        if live.look_into(lambda session: in_kernel(session.world, place)):
+        if _has_function(live, place, known, kernel):
             return place
         raise live.look_into(lambda session: unknown_function(place, session.world, known.values()))
     tables = [LineTable.of_module(file) for file in known.values() if place.module in ("", file.name)]
@@ -183,4 +208,13 @@ def addresses(live: LiveSession, place: Place, kernel: Code) -> tuple[int, ...]:
         inside = (address for module in world.modules.all for address in in_module(world, module, place))
         return tuple(sorted({*in_kernel(world, place), *inside}))
 
-    return live.look_into(find)
+    found = live.look_into(find)
+    if place.file:
+        return kernel.one_for_each_call(found)
+    inlined = (
+        at
+        for module in live.modules()
+        if place.module in ("", module.name)
+        for at in kernel.inlined_in(module).get(place.function, ())
+    )
+    return tuple(sorted({*found, *inlined}))

@@ -182,6 +182,11 @@ class LineTable:
         rows = (row for row in self._rows if not row.end and row.statement)
         return tuple(sorted({row.line for row in rows if ("/" + row.file).endswith(wanted)}))
 
+    @property
+    def rows_at(self) -> tuple[Place, ...]:
+        """Where a row of the table begins, in order."""
+        return tuple(Place(section, at) for section, offsets in sorted(self._offsets.items()) for at in offsets)
+
     def line_of(self, function: ModuleSymbol) -> SourceLine | None:
         """Where a function's source begins, or None without debug info for it."""
         return self.line_at(Place(function.section_index, function.offset))

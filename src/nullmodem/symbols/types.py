@@ -106,6 +106,13 @@ class TypeInfo:
             return None
         return None if address is None else int(address)
 
+    def has_function(self, name: str) -> bool:
+        """Whether there is a function of that name, in code of its own or inlined wherever it is called."""
+        try:
+            return self._program.function(name) is not None
+        except LookupError:
+            return False
+
     def _type(self, name: str) -> drgn.Type:
         try:
             return self._program.type(name)

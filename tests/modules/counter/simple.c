@@ -22,6 +22,7 @@ struct simple_item {			/* 64 bytes */
 
 static const char simple_text[] = "hello";
 static int simple_counter;
+static int simple_total;
 static LIST_HEAD(simple_items);
 static unsigned int items;
 module_param(items, uint, 0444);
@@ -29,7 +30,8 @@ MODULE_PARM_DESC(items, "how long the list of items is");
 
 static __always_inline int simple_twice(int value)
 {
-	return value * 2 + simple_counter;
+	simple_total += value;
+	return value * 2;
 }
 
 static noinline int simple_sum(int first, int second)

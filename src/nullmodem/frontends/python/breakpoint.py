@@ -66,6 +66,15 @@ class Breakpoint:
         """Whether nothing of it is loaded yet."""
         return not self.armed
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """At the end of a ``with`` block it is deleted."""
+        self.delete()
+
     def wait(self, after: Callable[[], object] | None = None, timeout: float = 60.0) -> Stop:
         """Let the target run, if it stands, and return the next stop here.
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from nullmodem.api.taking import BREAK_IN_PATIENCE
 from nullmodem.errors import NullmodemError, StateError, TargetLost, WaitTimeout
-from nullmodem.session.model import Answer, Lost, ModulesChanged, Resume, State, Stopped, StopReason
+from nullmodem.session.model import Answer, Lost, ModulesChanged, Resume, Resumed, State, Stopped, StopReason
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Controller:
         self._count = 0
         self._seen = 0
         self._lost = ""
+        self._trouble: NullmodemError | None = None
         self._request = Resume()
         self._stepping = False
         self._errands: list[_Errand] = []
@@ -134,15 +135,26 @@ class Controller:
     def await_arrival(self, after: int, timeout: float, what: str) -> Arrival:
         """The next arrival with a number above ``after``.
 
-        Raises WaitTimeout after ``timeout`` seconds, with ``what`` was waited for; TargetLost.
+        Raises WaitTimeout after ``timeout`` seconds, with ``what`` was waited for; TargetLost; what `trouble` was told.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._lost or (self._count > after and self._arrival), timeout)
+            self._changed.wait_for(
+                lambda: self._lost or self._trouble or (self._count > after and self._arrival), timeout
+            )
             self._require_target()
+            trouble, self._trouble = self._trouble, None
+            if trouble is not None and (self._arrival is None or self._count <= after):
+                raise trouble
             if self._arrival is None or self._count <= after:
                 hint = "The target runs. Is there anything on it that leads there?"
                 raise WaitTimeout(f"{what}: nothing within {timeout:g} s", hint=hint)
             return self._arrival
+
+    def trouble(self, error: NullmodemError | None) -> None:
+        """What was to lead to a stop has failed: who waits for it need not wait any longer. None: it is over."""
+        with self._changed:
+            self._trouble = error
+            self._changed.notify_all()
 
     def interrupt(self, timeout: float) -> Arrival:
         """Stop the target, if it runs. Raises WaitTimeout, TargetLost."""
@@ -202,6 +214,8 @@ class Controller:
         match event:
             case Stopped(stop):
                 self._stopped(stop)
+            case Resumed():
+                self._resumed()
             case ModulesChanged():
                 with self._errands_done():
                     self._plant()
@@ -216,6 +230,14 @@ class Controller:
             self._lost = self._lost or reason
             self._arrival = None
             self._changed.notify_all()
+
+    def _resumed(self) -> None:
+        """The target runs. If another client has set it going, the program waits for the next stop as that one does."""
+        with self._changed:
+            anothers, self._arrival = self._arrival is not None, None
+        if anothers:
+            self._request, self._stepping = Resume(), False
+            self._resume()
 
     def _stopped(self, stop: Stop) -> None:
         with self._changed:

@@ -20,7 +20,7 @@ from nullmodem.frontends.python.results import return_type, returned
 from nullmodem.frontends.python.stacks import Stacks
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session import breakpoints as session
-from nullmodem.session.model import StopReason
+from nullmodem.session.model import Resume, StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,6 +185,12 @@ class Debugger:
         if stop.reason is StopReason.WATCHPOINT:
             return True
         return bool(self.live.look_into(lambda known: known.table.owners(stop.pc)) - {self.controller.client})
+
+    def go_on(self) -> None:
+        """Let the target run from where it stands. A fault it stands at is the kernel's: it would stop there again."""
+        arrival = self.controller.arrival
+        faulty = arrival is not None and arrival.stop.reason is StopReason.FAULT
+        self.controller.go(Resume(deliver=faulty))
 
     def is_present(self, arrival: Arrival) -> bool:
         """Whether the target still stands where a program was told it stands."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from nullmodem.errors import UsageError
 from nullmodem.frontends.python.stepping import Stepper
-from nullmodem.session.model import Resume, StopReason
+from nullmodem.session.model import StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +58,16 @@ class Stop:
     @property
     def _stop(self) -> model.Stop:
         return self._arrival.stop
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """At the end of a ``with`` block the target runs on, unless the stop is over already."""
+        if self.is_current:
+            self.continue_()
 
     def is_at(self, arrival: Arrival) -> bool:
         """Whether this is the stop a program was told of by ``arrival``."""
@@ -167,9 +177,9 @@ class Stop:
     # -- going on ------------------------------------------------------------------------------------------------
 
     def continue_(self) -> None:
-        """Let the target run. The stop is over. From a fault the kernel goes on as if nobody had looked: it oopses."""
+        """Let the target run. The stop is over. After a fault the kernel is given it, and oopses."""
         self._require()
-        self._debugger.controller.go(Resume(deliver=self._stop.reason is StopReason.FAULT))
+        self._debugger.go_on()
 
     def step(self, *, timeout: float = 60.0) -> Stop:
         """Go on to another line, into functions that are called. ``timeout`` in seconds.

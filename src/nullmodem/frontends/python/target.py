@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from nullmodem.errors import CommandTimeout, UnexpectedStop, UsageError
 from nullmodem.frontends.python.breakpoint import Breakpoint
@@ -12,7 +12,6 @@ from nullmodem.frontends.python.console import ConsoleText
 from nullmodem.frontends.python.debugger import Debugger
 from nullmodem.frontends.python.module_stops import ModuleStop
 from nullmodem.frontends.python.stop import Stop
-from nullmodem.session.model import Resume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     from nullmodem.frontends.python.controller import Arrival
     from nullmodem.kbuild import BuiltModule
     from nullmodem.targets.target import ExecResult
+
+_KEPT: Final = 8
+"""Commands that were started and have ended, of which more than the result can be had."""
 
 
 class Target:
@@ -46,7 +48,7 @@ class Target:
         self.name = machine.name
         self.debugger = Debugger(machine)
         self._shown: Stop | None = None
-        self._given = 0
+        self._started: list[RunningCommand] = []
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +64,9 @@ class Target:
             self.debugger.close()
         finally:
             self.machine.close()
+            for running in self._started:
+                running.close()
+            self._started.clear()
 
     # -- stopping it ---------------------------------------------------------------------------------------------
 
@@ -146,7 +151,7 @@ class Target:
     def wait(
         self, after: Callable[[], object] | None = None, timeout: float = 60.0, *, for_: Breakpoint | None = None
     ) -> Stop:
-        """Let the target run, if it stands at a stop that was given before, and return the next stop.
+        """Let the target run, if it stands at a stop that the program has, and return the next stop.
 
         Args:
             after: called when the target runs; see `Breakpoint.wait`.
@@ -161,10 +166,12 @@ class Target:
         controller = self.debugger.controller
         what = f"waiting for a stop at {for_.where}" if for_ is not None else "waiting for a stop"
         arrival = controller.arrival
-        if arrival is None or arrival.number <= self._given:
+        known = self._shown is not None and arrival is not None and self._shown.is_at(arrival)
+        if arrival is None or known:
             before = controller.count
+            controller.trouble(None)
             if arrival is not None:
-                controller.go(Resume())
+                self.debugger.go_on()
             if after is not None:
                 self._lead(after, before)
             arrival = controller.await_arrival(before, timeout, what)
@@ -178,7 +185,6 @@ class Target:
                 raise  # of another target
 
     def _give(self, arrival: Arrival, for_: Breakpoint | None) -> Stop:
-        self._given = arrival.number
         stop = self._stop_of(arrival)
         if arrival.error is not None:
             raise arrival.error
@@ -190,13 +196,12 @@ class Target:
     def interrupt(self, timeout: float = 30.0) -> Stop:
         """Stop the target, if it runs. Raises WaitTimeout, TargetLost."""
         arrival = self.debugger.controller.interrupt(timeout)
-        self._given = arrival.number
         return self._stop_of(arrival)
 
     def continue_(self) -> None:
         """Let the target run, if it stands."""
-        if (stop := self.stop) is not None:
-            stop.continue_()
+        if not self.is_running:
+            self.debugger.go_on()
 
     def _stop_of(self, arrival: Arrival) -> Stop:
         if self._shown is None or not self._shown.is_at(arrival):
@@ -222,8 +227,20 @@ class Target:
         return self._ended(running, f"`{command}`", timeout)
 
     def start(self, command: str | Sequence[str]) -> RunningCommand:
-        """Start a command in the target's shell and do not wait. Raises StateError when the target is stopped."""
-        return self.machine.run(command)
+        """Start a command in the target's shell and do not wait.
+
+        Its ``result()`` waits for its end and has what it printed. One that cannot be run ends a `wait` that is under
+        way with its error. Four commands can run at the same time on a target in QEMU.
+
+        Raises StateError when the target is stopped.
+        """
+        running = self.machine.run(command)
+        running.on_failure(self.debugger.controller.trouble)
+        for ended in [other for other in self._started[:-_KEPT] if other.ended]:
+            ended.close()
+            self._started.remove(ended)
+        self._started.append(running)
+        return running
 
     def _ended(self, running: RunningCommand, what: str, timeout: float) -> ExecResult:
         try:
@@ -293,7 +310,6 @@ class Target:
         for built in known:
             self.machine.add(built)
         self.debugger = Debugger(self.machine)
-        self._given = 0
         for breakpoint_ in kept:
             breakpoint_.armed = frozenset()
             if breakpoint_.place is not None:
