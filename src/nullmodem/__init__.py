@@ -9,8 +9,8 @@
         stop = target.break_at("simple_read").wait(after=lambda: target.start("head -c5 /dev/simple"))
         assert stop.frame["len"] == 5
 
-What is named here is imported when it is used: `import nullmodem` itself reads no debug information library, no
-terminal library, nothing but this file.
+`nullmodem.errors` has what can go wrong. What is named here is imported when it is used: `import nullmodem` itself
+reads no debug information library, no terminal library, nothing but this file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nullmodem.version import __version__
 
 if TYPE_CHECKING:
+    from nullmodem import errors
     from nullmodem.api.commands import RunningCommand
     from nullmodem.errors import NullmodemError
     from nullmodem.frontends.python.breakpoint import Breakpoint
@@ -40,6 +41,7 @@ _HOMES: Final = {
     "Target": "nullmodem.frontends.python.target",
     "attach": "nullmodem.frontends.python.starting",
     "boot": "nullmodem.frontends.python.starting",
+    "errors": "nullmodem.errors",
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "__version__",
     "attach",
     "boot",
+    "errors",
 ]
 
 
@@ -61,7 +64,8 @@ def __getattr__(name: str) -> Any:
     if home is None:
         msg = f"module 'nullmodem' has no attribute {name!r}"
         raise AttributeError(msg)
-    value = getattr(importlib.import_module(home), name)
+    module = importlib.import_module(home)
+    value = module if name == "errors" else getattr(module, name)
     globals()[name] = value
     return value
 

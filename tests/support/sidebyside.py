@@ -164,7 +164,7 @@ def _compare_variables(ours: Frame, theirs: dict[str, int | str | None], result:
 
 def _number(object_: drgn.Object) -> int | str:
     try:
-        return int(object_)
+        return int(object_.value_())
     except (TypeError, ValueError):
         return f"at {object_.address_:#x}" if object_.address_ is not None else "value"
     except drgn.FaultError as error:

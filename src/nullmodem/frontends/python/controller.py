@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,7 @@ class _Errand:
     """Something to do as soon as the target stands still."""
 
     do: Callable[[], None]
+    taken: bool = False
     done: bool = False
     error: BaseException | None = None
 
@@ -81,6 +83,7 @@ class Controller:
         self._request = Resume()
         self._stepping = False
         self._errands: list[_Errand] = []
+        self._sent: deque[float] = deque()
         self._events = live.subscribe()
         self._reader, self._writer = os.pipe()
         self._thread = threading.Thread(target=self._run, name="nullmodem-python", daemon=True)
@@ -164,6 +167,7 @@ class Controller:
                 self._require_target()
                 if self._arrival is not None:
                     return self._arrival
+                self._sent.clear()
             self.live.interrupt(self.client)
             with self._changed:
                 self._changed.wait_for(lambda: self._lost or self._arrival, min(BREAK_IN_PATIENCE, remaining))
@@ -185,7 +189,12 @@ class Controller:
             return
         deadline = time.monotonic() + STILL_SECONDS
         while not errand.done and (remaining := deadline - time.monotonic()) > 0:
-            self.live.interrupt(self.client)
+            with self._changed:
+                sends = not errand.taken
+                if sends:
+                    self._sent.append(time.monotonic())
+            if sends:
+                self.live.interrupt(self.client)
             with self._changed:
                 self._changed.wait_for(lambda: self._lost or errand.done, min(BREAK_IN_PATIENCE, remaining))
                 self._require_target()
@@ -193,7 +202,8 @@ class Controller:
             raise errand.error
         if not errand.done:
             with self._changed:
-                self._errands.remove(errand)
+                if errand in self._errands:
+                    self._errands.remove(errand)
             raise WaitTimeout(f"the target did not stop within {STILL_SECONDS:g} s, to set a breakpoint")
 
     def _require_target(self) -> None:
@@ -250,7 +260,7 @@ class Controller:
                 verdict = self._judge(stop)
             except Exception as raised:  # a condition is a program's own code
                 verdict, error = Verdict(shown=True), raised
-            if self._stepping or (verdict.shown and not (asked and stop.reason is StopReason.INTERRUPT)):
+            if self._stepping or (verdict.shown and not (stop.reason is StopReason.INTERRUPT and self._is_ours(asked))):
                 with self._changed:
                     self._count += 1
                     self._arrival = Arrival(self._count, stop, verdict, error)
@@ -258,12 +268,25 @@ class Controller:
             else:
                 self._resume()
 
+    def _is_ours(self, asked: bool) -> bool:
+        """Whether a break-in was for an errand alone: one that was ``asked`` for now, or one that something else, or
+        another break-in, was faster than."""
+        with self._changed:
+            while self._sent and self._sent[0] < time.monotonic() - STILL_SECONDS:
+                self._sent.popleft()
+            sent = bool(self._sent)
+            if sent:
+                self._sent.popleft()
+        return asked or sent
+
     @contextlib.contextmanager
     def _errands_done(self) -> Iterator[bool]:
         """Do what waits for the target to stand still, and tell who asked for it when the target runs again, or is
         shown; whether there was anything to do."""
         with self._changed:
             errands, self._errands = self._errands, []
+            for errand in errands:
+                errand.taken = True
         for errand in errands:
             try:
                 errand.do()
