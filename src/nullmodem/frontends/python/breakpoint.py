@@ -92,14 +92,6 @@ class Breakpoint:
         """
         return self._target.wait(after, timeout, for_=self)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.delete()
-
     def delete(self) -> None:
         """Take it back. Safe to call twice."""
         self._target.debugger.remove(self)

@@ -41,15 +41,6 @@ class Stop:
         self._frames: Frames | None = None
         self._returned: drgn.Object | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.is_current:
-            self.continue_()
-
     def __repr__(self) -> str:
         if not self.is_current:
             return f"<Stop {self._stop.number}, over>"
