@@ -15,7 +15,7 @@ from nullmodem.session.events import EventBus
 from nullmodem.session.model import Policy, State
 from nullmodem.session.session import Session
 from nullmodem.session.world import Files
-from nullmodem.stub.client import KgdbStub
+from nullmodem.stub.client import KgdbStub, Patience
 from nullmodem.stub.x86_64 import X86_64
 from nullmodem.symbols.finder import ModuleFinder
 from nullmodem.symbols.module_file import ModuleFile
@@ -140,7 +140,9 @@ class Gdb(Client):
 class Rig:
     """Kernel, machine, session and gdbs. ``cpus``: two at least."""
 
-    def __init__(self, kernel: FakeKernel, directory: Path, policy: Policy, cpus: int = 2) -> None:
+    def __init__(
+        self, kernel: FakeKernel, directory: Path, policy: Policy, cpus: int = 2, patience: Patience = PATIENCE
+    ) -> None:
         self.kernel = kernel
         self.machine = Machine(cpus=cpus)
         self.memory = MachineMemory(self.machine)
@@ -160,7 +162,7 @@ class Rig:
             kernel.vmlinux, kernel.path, kernel.types, ModuleFinder([self.modules]), ModuleStore(directory / "store")
         )
         self.session = Session(
-            KgdbStub(self.line, X86_64, patience=PATIENCE), files, EventBus(), ahead=128, policy=policy
+            KgdbStub(self.line, X86_64, patience=patience), files, EventBus(), ahead=128, policy=policy
         )
         self.live = LiveSession(self.session, self.break_in)
         self.events = self.live.subscribe()
@@ -257,9 +259,16 @@ def next_event(subscription: Subscription, kind: type) -> object:
 
 
 @contextlib.contextmanager
-def rig_on(kernel: FakeKernel, directory: Path, *, policy: Policy = Policy.RELEASE, cpus: int = 2) -> Iterator[Rig]:
+def rig_on(
+    kernel: FakeKernel,
+    directory: Path,
+    *,
+    policy: Policy = Policy.RELEASE,
+    cpus: int = 2,
+    patience: Patience = PATIENCE,
+) -> Iterator[Rig]:
     """A session that has taken its target over, which runs; the wire is judged at the end."""
-    rig = Rig(kernel, directory, policy, cpus)
+    rig = Rig(kernel, directory, policy, cpus, patience)
     try:
         rig.live.start(PATIENCE_SECONDS)
         rig.live.go()

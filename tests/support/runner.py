@@ -73,6 +73,7 @@ class DirectLine:
         self._ready = os.eventfd(0, os.EFD_NONBLOCK)
         self._waiting = b""
         self._muted = self._gone = False
+        self._to_lose: tuple[bytes, Callable[[], None]] | None = None
 
     def unplug(self) -> None:
         """Nothing comes any more, and nothing gets there."""
@@ -84,6 +85,10 @@ class DirectLine:
     def mute(self) -> None:
         """Swallow everything that is sent from here on."""
         self._muted = True
+
+    def lose(self, beginning: bytes, meanwhile: Callable[[], None]) -> None:
+        """Swallow the next that is sent with this packet in it, and have that happen in its place."""
+        self._to_lose = beginning, meanwhile
 
     def fileno(self) -> int:
         return self._ready
@@ -100,7 +105,10 @@ class DirectLine:
     def write(self, data: bytes) -> None:
         if self._gone:
             raise WireClosed("the line was unplugged")
-        if not self._muted:
+        if self._to_lose is not None and self._to_lose[0] in data:
+            (_beginning, meanwhile), self._to_lose = self._to_lose, None
+            meanwhile()
+        elif not self._muted:
             self.poke(lambda: self._fake.receive(data))
 
     def poke(self, produce: Callable[[], bytes]) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import TargetError, WireClosed
-from nullmodem.session.model import State
+from nullmodem.errors import IdentityError, KernelDataError, MemoryFault, TargetError, WireClosed
+from nullmodem.session.model import State, StopReason
+from nullmodem.session.running import SIGTRAP
+from nullmodem.session.view import KernelView
 
 if TYPE_CHECKING:
     from nullmodem.errors import NullmodemError
@@ -25,6 +27,48 @@ def break_in_failed(session: Session, client: str, error: NullmodemError) -> Non
     session.break_ins.failed(client)
     if isinstance(error, TargetError):  # all ways were tried; others say that none could be
         require_same_boot(session)
+
+
+def is_where_it_was(session: Session) -> bool:
+    """Whether a target that was told to go on, and did not say that it does, stands where it was told to."""
+    stub = session.stub
+    return (stub.current_thread(), stub.read_register(stub.arch.register(stub.arch.pc))) == session.left
+
+
+def found_elsewhere(session: Session) -> None:
+    """It does not. Raises WireClosed, which ends the session, when that is another boot; it is let go."""
+    meet_anew(session, session.stub.current_thread(), "the target has rebooted instead of going on")
+    session.table.doubt()
+    session.say("the target was told to go on, and stands somewhere else: it has stopped unheard")
+    show_trouble(session)
+
+
+def meet_anew(session: Session, thread: int, if_another: str) -> None:
+    """The target stands, and not as it was known: look at it as if for the first time.
+
+    Raises WireClosed with ``if_another``, which ends the session, when it is another boot; it is let go.
+    """
+    target, kernel = session.target, session.world.kernel
+    session.news.wait_no_longer()
+    target.begin(thread)
+    try:
+        found = KernelView.identify(kernel.vmlinux, kernel.types, target, target.own_pc, lambda: target.own_sp)
+        same = found.slide == kernel.slide
+    except (IdentityError, KernelDataError, MemoryFault):
+        same = False
+    if not same:
+        session.stub.let_stranger_go()
+        raise WireClosed(if_another, hint="It runs on, without breakpoints. Attach to it again.")
+    target.forget_code()
+    session.world.modules.catch_up(target)
+    session.wishes.drop_unwanted()
+
+
+def show_trouble(session: Session) -> None:
+    """Show the target where it stands; what it was on its way to is given up."""
+    session.runner.forget()
+    session.on_visible(StopReason.TROUBLE, SIGTRAP)
+    session.unattended.leave()
 
 
 def require_same_boot(session: Session) -> None:

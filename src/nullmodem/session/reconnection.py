@@ -16,11 +16,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from nullmodem.errors import IdentityError, KernelDataError, MemoryFault, NullmodemError, TargetError, WireClosed
-from nullmodem.session.model import State, StopReason
-from nullmodem.session.reboot import require_same_boot
-from nullmodem.session.running import SIGTRAP
-from nullmodem.session.view import KernelView
+from nullmodem.errors import NullmodemError, TargetError, WireClosed
+from nullmodem.session.model import State
+from nullmodem.session.reboot import meet_anew, require_same_boot, show_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,33 +175,16 @@ class Reconnection:
 
     def _meet_anew(self, thread: int, why: str) -> None:
         """The target stands, and not as it was known. Raises WireClosed when it is another boot."""
-        session = self._session
-        target, kernel = session.target, session.world.kernel
-        session.news.wait_no_longer()
-        target.begin(thread)
         try:
-            found = KernelView.identify(kernel.vmlinux, kernel.types, target, target.own_pc, lambda: target.own_sp)
-            same = found.slide == kernel.slide
-        except (IdentityError, KernelDataError, MemoryFault):
-            same = False
-        if not same:
+            meet_anew(self._session, thread, "the target has rebooted while the line was away")
+        except WireClosed:
             self.begin, self.is_away = None, False
-            session.stub.let_stranger_go()
-            raise WireClosed(
-                "the target has rebooted while the line was away",
-                hint="It runs on, without breakpoints. Attach to it again.",
-            )
-        target.forget_code()
-        session.world.modules.catch_up(target)
-        session.wishes.drop_unwanted()
+            raise
         self._back(why)
         self._show()
 
     def _show(self) -> None:
-        session = self._session
-        session.runner.forget()
-        session.on_visible(StopReason.TROUBLE, SIGTRAP)
-        session.unattended.leave()
+        show_trouble(self._session)
 
     # -- both ----------------------------------------------------------------------------------------------------
 

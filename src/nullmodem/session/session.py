@@ -30,6 +30,7 @@ from nullmodem.session.model import (
 )
 from nullmodem.session.module_news import ModuleNews
 from nullmodem.session.planning import Planner
+from nullmodem.session.reboot import found_elsewhere, is_where_it_was
 from nullmodem.session.reconnection import Reconnection
 from nullmodem.session.running import SIGINT, SIGTRAP, Runner
 from nullmodem.session.stepping import ContinuePlan
@@ -74,6 +75,7 @@ class Session:
         self.stop: Stop | None = None
         self.stops = 0  # the number of the last one
         self._world: World | None = None
+        self.left: tuple[int | None, int] = None, 0  # where the target was told to go on
         self.news = ModuleNews(self)
         self.reconnection = Reconnection(self)
 
@@ -344,11 +346,14 @@ class Session:
         return self.stub.patience()
 
     def on_overdue(self) -> None:
-        self.stub.overdue()
-        self.on_wire()  # what was asked for may be here
+        if self.stub.overdue(lambda: is_where_it_was(self)):
+            self.on_wire()  # what was asked for may be here
+        else:
+            found_elsewhere(self)
 
     def on_leaving(self) -> None:
         """The runner is about to set the target going."""
+        self.left = self.target.thread, self.target.own_pc
         self.watches.remember(self.target)
         self.break_ins.goes()
         if self.state is not State.RUNNING:

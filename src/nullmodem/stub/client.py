@@ -162,13 +162,18 @@ class KgdbStub:
     def patience(self) -> float | None:
         """Seconds to wait for the running target before `overdue` is called; None while nothing is owed.
 
-        Only two things are: the acknowledgement of what set it running, and the rest of a packet that has begun.
+        Three things are: the acknowledgement of what set it running, the rest of a packet that has begun, and the stop
+        in which one instruction ends.
         """
         return self._exchange.patience()
 
-    def overdue(self) -> None:
-        """What was owed did not come: ask for it again. Raises WireTimeout when that has been done often enough."""
-        self._exchange.overdue()
+    def overdue(self, is_where_it_was: Callable[[], bool] = lambda: True) -> bool:
+        """What was owed did not come: ask for it again. Raises WireTimeout when that has been done often enough.
+
+        ``is_where_it_was`` looks at a target that stands still and did not acknowledge what was to set it running: only
+        there it is told once more. False: it stands somewhere else, and may be looked at.
+        """
+        return self._exchange.overdue(is_where_it_was)
 
     def has_forgotten_us(self, seconds: float) -> bool:
         """Whether the stub of a target that we think runs answers within ``seconds``: it stopped, and told nobody.

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nullmodem.errors import LocalProtocolError, RemoteProtocolError, StubError, WireClosed, WireTimeout
 from nullmodem.rsp import replies, requests
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
     from nullmodem.wire.streams import ByteStream
 
+T = TypeVar("T")
+
 _STOPS = (b"T", b"S", b"W", b"X")
+_STEP = requests.Step().encode()
 _OUTPUT_SECONDS = 60.0
 """What a request's console output may take in all, besides its time on the line: kdb's `md` has no end of its own."""
 _ATTEMPTS = 3
@@ -96,6 +99,7 @@ class Exchange:
         self.at_kdb = False
         self._resuming = b""
         self._set_out = 0  # how often it was sent
+        self._asked_again = 0  # how often the stop was asked for in which a step ends
         self._taken = False  # whether the request that was given up had been acknowledged
         self._in_doubt = False  # whether it was taken: stops are looked out for while a question is asked
         self._doubtful = False  # whether the last answer may be the one before it, once more
@@ -194,7 +198,7 @@ class Exchange:
     def run(self, payload: bytes) -> None:
         """Send what sets the target running."""
         self._await_end_of_output()
-        self._resuming, self._set_out = payload, 1
+        self._resuming, self._set_out, self._asked_again = payload, 1, 0
         try:
             self._send(payload)
         finally:
@@ -210,31 +214,50 @@ class Exchange:
     def patience(self) -> float | None:
         """Seconds to wait for the running target before `overdue` is called; None while nothing is owed.
 
-        Only two things are: the acknowledgement of what set it running, and the rest of a packet that has begun.
+        Three things are: the acknowledgement of what set it running, the rest of a packet that has begun, and the stop
+        in which one instruction ends.
         """
         owed = self._connection.outstanding is not None and not self._connection.acknowledged
-        return self._patience.seconds(64) if self.running and (owed or self._connection.partial) else None
+        owed = owed or self._connection.partial or self._is_to_end_soon
+        return self._patience.seconds(64) if self.running and owed else None
 
-    def overdue(self) -> None:
+    @property
+    def _is_to_end_soon(self) -> bool:
+        """Whether it was told to step, has acknowledged that, and could still be asked for the end of it: that may have
+        been lost whole. A thread that does not get to run reports nothing for long."""
+        return self._resuming == _STEP and self._connection.acknowledged and self._asked_again < _ATTEMPTS
+
+    def overdue(self, is_where_it_was: Callable[[], bool] = lambda: True) -> bool:
         """What was owed did not come: ask for it again, and find out whether the target runs at all.
+
+        ``is_where_it_was`` looks at a target that stands still: only there it is told once more to go on. False: it
+        stands somewhere else.
 
         Raises:
             WireTimeout: it gives no sign at all, and is taken to run; or it stands still, and does not take what would
                 set it running.
         """
+        if self._is_to_end_soon and not self._connection.partial:
+            self._asked_again += 1
+            self._connection.ask_again()
         try:
             self._connection.timeout()
         except WireTimeout:
             if not self.repeats_its_stop(self.answer_seconds) and not self._stands_still():
                 raise
+            same = bool(self._pending) or self._while_in_doubt(is_where_it_was)
             if self._pending:  # it ran, and has stopped
-                return
-            if self._set_out == _ATTEMPTS:
+                return True
+            if not same or self._set_out == _ATTEMPTS:
                 self.running = False
+            if not same:
+                return False
+            if not self.running:
                 raise
             self._set_out += 1
             self._send(self._resuming)
         self._flush()
+        return True
 
     @property
     def is_in_doubt(self) -> bool:
@@ -258,29 +281,30 @@ class Exchange:
 
     def _stands_still(self) -> bool:
         """Whether the target answers. One that runs and stops meanwhile does, but its stop is kept."""
-        self.running, self._in_doubt = False, True
         try:
-            self.ask(requests.CurrentThread(), characters=32)
+            self._while_in_doubt(lambda: self.ask(requests.CurrentThread(), characters=32))
         except (WireTimeout, StubError):
             return False
+        return True
+
+    def _while_in_doubt(self, look: Callable[[], T]) -> T:
+        """Ask a target that was told to go on, and perhaps has not."""
+        self.running, self._in_doubt = False, True
+        try:
+            return look()
         finally:
             self.running, self._in_doubt = True, False
-        return True
 
     def has_forgotten(self, seconds: float) -> bool:
         """Whether a target that was set running stands still and answers, and has not told of its stop."""
         if not self.running or self.is_in_doubt:
             return False
         self._connection.give_up()
-        self.running, self._in_doubt = False, True
         try:
-            self.ask(requests.CurrentThread(), characters=32, timeout=seconds)
+            self._while_in_doubt(lambda: self.ask(requests.CurrentThread(), characters=32, timeout=seconds))
         except (WireTimeout, StubError):
             return False
-        else:
-            return not self._pending
-        finally:
-            self.running, self._in_doubt = True, False
+        return not self._pending
 
     # -- the line ------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,15 @@ import pytest
 from nullmodem.errors import TargetError, WireClosed
 from nullmodem.session import reboot
 from nullmodem.session.model import Lost, State, StopReason
-from support.rig import PATIENCE_SECONDS, next_event
+from nullmodem.stub.client import Patience
+from support.fakekernel import FakeKernel
+from support.rig import PATIENCE_SECONDS, next_event, rig_on
 from support.rigged import kernel_file, rig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from support.rig import Rig
 
 
@@ -58,3 +64,60 @@ def test_a_target_that_runs_and_is_asked_has_not_rebooted_and_its_next_stop_is_h
     assert rig.live.wait_for_stop(PATIENCE_SECONDS).reason is StopReason.INTERRUPT
     rig.live.go()
     rig.fake.typed.clear()  # the question, which the running kernel has heard and not understood
+
+
+@pytest.fixture
+def hasty(kernel_file: Path, tmp_path: Path) -> Iterator[Rig]:
+    """A target that stands still, and a session that waits a moment for an answer."""
+    with rig_on(FakeKernel(kernel_file), tmp_path, patience=Patience(answer=0.3)) as rig:
+        rig.live.interrupt()
+        rig.live.wait_for_stop(PATIENCE_SECONDS)
+        yield rig
+
+
+def told_to_run(rig: Rig) -> int:
+    return rig.fake.requests.count(b"c")
+
+
+def test_a_target_that_was_reset_before_it_could_go_on_is_another_boot(hasty: Rig) -> None:
+    def reset() -> None:
+        hasty.machine.drop_breakpoints()
+        hasty.machine.memory.clear()  # it is loaded somewhere else
+        hasty.machine.cpus[0].registers["rip"] += 0x10_0000
+        hasty.fake.connected = False
+
+    before = told_to_run(hasty)
+    hasty.line.lose(b"$c#", reset)
+    hasty.live.go()
+    lost = next_event(hasty.events, Lost)
+    assert isinstance(lost, Lost)
+    assert "rebooted instead of going on" in lost.reason
+    assert told_to_run(hasty) == before, "the new boot was not told what was meant for the old one"
+    assert hasty.fake.running
+
+
+def test_one_that_stands_elsewhere_in_the_same_boot_is_shown_there(hasty: Rig) -> None:
+    elsewhere = hasty.kernel.symbol("do_init_module") + 4
+    before, armed = told_to_run(hasty), hasty.machine.software
+
+    def stands_elsewhere() -> None:
+        hasty.machine.cpus[0].registers["rip"] = elsewhere
+        hasty.machine.drop_breakpoints()  # as after a reset without KASLR
+
+    hasty.line.lose(b"$c#", stands_elsewhere)
+    hasty.live.go()
+    assert hasty.live.wait_for_stop(PATIENCE_SECONDS).pc == elsewhere
+    assert told_to_run(hasty) == before
+    hasty.live.go()
+    hasty.until(State.RUNNING)
+    assert hasty.machine.software == armed
+
+
+def test_one_that_stands_where_it_stood_is_told_again(hasty: Rig) -> None:
+    runs = threading.Event()
+    hasty.story.meanwhile = runs.set
+    hasty.line.lose(b"$c#", lambda: None)
+    hasty.live.go()
+    assert runs.wait(PATIENCE_SECONDS)
+    hasty.settle()
+    assert hasty.live.state is State.RUNNING

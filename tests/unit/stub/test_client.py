@@ -267,6 +267,47 @@ def test_a_target_that_took_the_resume_and_stopped_while_it_was_asked_is_not_res
     assert line.fake.requests.count(b"c") == 1
 
 
+def test_a_target_that_stands_somewhere_else_is_not_told_to_go_on_again() -> None:
+    stub, line = standing(drop=1)
+    stub.resume()
+    assert not stub.overdue(lambda: stub.current_thread() == 7)
+    assert stub.is_stopped
+    assert line.fake.requests == [b"?", b"Hg0", b"qC", b"qC"]
+    assert stub.read_memory(TEXT, 1) == b"\0"
+
+
+def stepping(line: ModelledLine) -> KgdbStub:
+    """A stub that steps; what comes behind its acknowledgement is lost."""
+    stub = KgdbStub(line, X86_64, patience=PATIENCE, clock=line.clock, wait=line.wait)
+    stub.halt_reason()
+    stub.read_registers()
+    line.inward = lambda _place, data: data[:1]
+    stub.step()
+    stub.take_stop()
+    line.inward = lambda _place, data: data
+    return stub
+
+
+def test_the_end_of_a_step_that_was_lost_whole_is_asked_for() -> None:
+    line = ModelledLine(FakeKgdb(a_machine(), lambda _machine, _stepping: Stop()))
+    stub = stepping(line)
+    assert stub.patience() == PATIENCE.seconds(64)
+    assert stub.overdue()
+    line.wait(line, PATIENCE.answer)
+    assert stub.take_stop() is not None
+    assert line.fake.requests[-1] == b"s"
+
+
+def test_the_end_of_a_step_that_does_not_come_is_asked_for_a_few_times() -> None:
+    line = ModelledLine(FakeKgdb(a_machine()))
+    stub = stepping(line)
+    for _ in range(3):
+        assert stub.patience() is not None
+        assert stub.overdue()
+    assert stub.patience() is None
+    assert line.fake.typed == b"---"
+
+
 def test_a_reply_that_noise_cut_short_with_a_good_checksum_is_asked_for_again() -> None:
     """A ``#`` before two digits that happen to be the sum of what stands before it."""
     line = ModelledLine(FakeKgdb(a_machine()))
