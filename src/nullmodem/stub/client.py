@@ -26,8 +26,9 @@ from nullmodem.rsp import replies, requests
 from nullmodem.rsp.hexadecimal import parse_hex
 from nullmodem.rsp.threads import ALL_THREADS, parse_thread_id
 from nullmodem.stub.doubt import Unconfirmed
-from nullmodem.stub.exchange import Exchange, Patience
+from nullmodem.stub.exchange import Exchange
 from nullmodem.stub.kdb import check_command
+from nullmodem.stub.patience import Patience
 from nullmodem.stub.renewal import Renewal
 
 if TYPE_CHECKING:

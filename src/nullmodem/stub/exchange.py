@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from nullmodem.errors import LocalProtocolError, RemoteProtocolError, StubError, WireClosed, WireTimeout
@@ -20,6 +19,7 @@ from nullmodem.rsp.client import ClientConnection, Damaged, Reply, Resend, Stray
 from nullmodem.rsp.hexadecimal import parse_hex
 from nullmodem.stub.doubt import Unconfirmed, settle
 from nullmodem.stub.kdb import OUTPUT_LIMIT, PromptWatch
+from nullmodem.stub.patience import Patience
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.log import WireLog
 from nullmodem.wire.meter import Meter
@@ -39,21 +39,6 @@ _ATTEMPTS = 3
 """How often a request that acts is sent, when the target shows that it did not take it."""
 _log = logging.getLogger("nullmodem.wire")
 """Every packet, at level DEBUG."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait for the stub, in seconds, as a function of what travels.
-
-    ``answer`` is what a stopped kernel may take to answer anything at all; each byte both ways adds ten bits at
-    ``baud``. None for a line that has no rate, such as a socket.
-    """
-
-    answer: float = 10.0
-    baud: int | None = None
-
-    def seconds(self, characters: int) -> float:
-        return self.answer + (characters * 10 / self.baud if self.baud else 0.0)
 
 
 class Exchange:
