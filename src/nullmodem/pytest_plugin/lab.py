@@ -13,7 +13,7 @@ from nullmodem.api.attach import attach, look_at_files
 from nullmodem.api.attach_plan import AttachPlan, options_of
 from nullmodem.api.boot import BootOptions, boot, check_host
 from nullmodem.api.workdir import WorkDirectory
-from nullmodem.errors import NullmodemError
+from nullmodem.errors import NullmodemError, TargetError
 from nullmodem.frontends.python.target import Target
 from nullmodem.kbuild import ensure_kernel
 from nullmodem.kbuild.progress import silent
@@ -77,6 +77,9 @@ class Lab:
         bench = self._bench
         if bench is not None and bench.spec == spec and not bench.spoiled and not bench.is_gone:
             return bench
+        if bench is not None and bench.spec.board and (why := bench.spoiled or ("it is gone" if bench.is_gone else "")):
+            hint = "It has to be reset by hand: only machines of nullmodem's own are booted anew."
+            self._failed[bench.spec] = TargetError(f"{bench.spec.board} cannot be used any more: {why}", hint=hint)
         self._end_bench()
         if spec in self._failed:
             raise self._failed[spec].with_traceback(None)

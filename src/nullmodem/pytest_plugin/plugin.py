@@ -230,7 +230,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         raise
     except NullmodemError as error:
         run.judge(failed=True)
-        raise error.with_traceback(without_ours(error.__traceback__)) from error.__cause__
+        raise error.with_traceback(without_ours(error.__traceback__)) from None
     except BaseException:
         run.judge(failed=True)
         raise

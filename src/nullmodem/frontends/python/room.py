@@ -167,8 +167,7 @@ def told(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "KeyboardInterrupt\n"
     trace = without_ours(error.__traceback__)
-    context = error.__cause__ is not None and not isinstance(error, NullmodemError)
-    lines = traceback.format_exception(type(error), error, trace, chain=context)
+    lines = traceback.format_exception(type(error), error, trace, chain=not isinstance(error, NullmodemError))
     return "".join(lines)
 
 

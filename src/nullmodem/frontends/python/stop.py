@@ -26,8 +26,9 @@ class Stop:
     """The target standing still, and the thread that stopped it.
 
     `step`, `next`, `finish`, `until` and `step_instruction` take it along: when they return, it is where the thread has
-    come, and frames of before are over. `continue_` ends it, and so does the end of a ``with`` block. Whatever is asked
-    of a stop that is over raises StopOver.
+    come, and frames of before are over. `continue_` ends it, and so does the end of a ``with`` block, unless an
+    exception ends that: the target then stays for whoever looks at what went wrong. Whatever is asked of a stop that is
+    over raises StopOver.
 
     Objects of drgn are references to the target's memory, as in C: one that is kept reads what is there *now*, and
     raises StopOver while the target runs. ``int(object)`` and ``object.read_()`` keep a value.
@@ -56,8 +57,8 @@ class Stop:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """At the end of a ``with`` block the target runs on, unless the stop is over already."""
-        if self.is_current:
+        """The target runs on, unless the stop is over already, or an exception leaves the block."""
+        if error is None and self.is_current:
             self.continue_()
 
     def is_at(self, arrival: Arrival) -> bool:

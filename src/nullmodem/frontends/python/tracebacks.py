@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 import nullmodem
 
 _OURS: Final = str(Path(nullmodem.__file__).parent) + "/"
+_PYTHONS: Final = sysconfig.get_path("stdlib") + "/"
 
 
 def without_ours(trace: TracebackType | None) -> TracebackType | None:
@@ -17,20 +19,19 @@ def without_ours(trace: TracebackType | None) -> TracebackType | None:
 
     The same one if it is nothing but nullmodem's.
     """
-    entries = []
-    at = trace
+    entries: list[tuple[TracebackType, bool]] = []
+    at, ours = trace, False
     while at is not None:
-        entries.append(at)
+        file = at.tb_frame.f_code.co_filename
+        # What Python's own library does for us, as a future that raises what was raised in the session, is ours.
+        ours = file.startswith(_OURS) or (ours and file.startswith(_PYTHONS))
+        entries.append((at, ours))
         at = at.tb_next
-    while entries and _is_ours(entries[-1]):
+    while entries and entries[-1][1]:
         entries.pop()
-    while entries and _is_ours(entries[0]):
+    while entries and entries[0][1]:
         entries.pop(0)
     shown: TracebackType | None = None
-    for entry in reversed(entries):
+    for entry, _ours in reversed(entries):
         shown = TracebackType(shown, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return shown if shown is not None else trace
-
-
-def _is_ours(entry: TracebackType) -> bool:
-    return entry.tb_frame.f_code.co_filename.startswith(_OURS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import nullmodem
 from nullmodem.errors import RemoteProtocolError, UsageError
 from nullmodem.frontends.python.room import run_script
 from nullmodem.frontends.python.room_protocol import Channel
@@ -16,7 +18,6 @@ from nullmodem.frontends.python.tracebacks import without_ours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def ran(path: Path, source: str, *arguments: str, **names: object) -> tuple[int, str]:
@@ -64,6 +65,18 @@ def test_an_error_is_told_with_the_scripts_lines_alone(tmp_path: Path) -> None:
     code, said = ran(path, "refuse()", refuse=refuse)
     assert code == 2
     assert said.endswith("nullmodem.errors.UsageError: that cannot be\ntry this\n")
+
+
+def test_what_pythons_library_does_for_us_is_not_shown(tmp_path: Path) -> None:
+    names: dict[str, object] = {}
+    ours = "from concurrent.futures import ThreadPoolExecutor\n"
+    ours += "def call():\n    with ThreadPoolExecutor(1) as pool:\n        pool.submit(int, 'x').result()\n"
+    exec(compile(ours, str(Path(nullmodem.__file__).with_name("pretended.py")), "exec"), names)
+    path = tmp_path / "script.py"
+    path.write_text("\ncall()\n")
+    code, said = ran(path, path.read_text(), call=names["call"])
+    assert code == 1
+    assert [line.split('"')[1] for line in said.splitlines() if line.startswith("  File")] == [str(path)]
 
 
 def test_a_traceback_that_is_all_ours_stays() -> None:
