@@ -49,6 +49,26 @@ ONE_MACHINE = """
         assert kernel_target.is_running
         assert kernel_target.run("cat /dev/simple").text == "hi"
 
+    @pytest.fixture
+    def watched(kernel_target, kernel_module):
+        with kernel_target.break_at("simple_write") as breakpoint_:
+            yield breakpoint_
+
+    def test_a_breakpoint_of_a_fixture_is_its_own(kernel_target, watched):
+        with watched.wait(after=lambda: kernel_target.start("echo hi >/dev/simple")) as stop:
+            assert stop.frame.function == "simple_write"
+
+    @pytest.fixture
+    def stopped(kernel_target, kernel_module):
+        kernel_target.break_at("simple_read").wait(after=lambda: read(kernel_target))
+        raise RuntimeError("at a stop")
+
+    def test_a_fixture_fails_at_a_stop(stopped): ...
+
+    def test_a_command_may_end_after_the_test(kernel_target, kernel_module):
+        with kernel_target.break_at("simple_read") as breakpoint_:
+            breakpoint_.wait(after=lambda: read(kernel_target)).continue_()
+
     def test_more_modules_may_be_loaded(kernel_target):
         assert kernel_target.modules == ()
         kernel_target.load(kernel_target.build("faulty").name, "warn_at_exit=1")
@@ -122,7 +142,7 @@ def boots(result: pytest.RunResult) -> int:
 def test_tests_on_one_machine_are_judged_and_reported_one_by_one(suite: pytest.Pytester, tmp_path: Path) -> None:
     suite.makepyfile(test_one=ONE_MACHINE)
     result = run(suite, "-p", "no:xdist", "--nullmodem-artifacts", str(tmp_path / "kept"))
-    result.assert_outcomes(passed=5, failed=5, errors=4)
+    result.assert_outcomes(passed=7, failed=5, errors=5)
     assert boots(result) == 1
 
     asserted = report_of(result, "test_an_assertion_at_a_stop_fails")
@@ -143,6 +163,8 @@ def test_tests_on_one_machine_are_judged_and_reported_one_by_one(suite: pytest.P
     assert "the test left a breakpoint at simple_read" in left
     assert "#0 simple_read at" in left
     assert "the test left a breakpoint at simple_write" in report_of(result, "test_a_breakpoint_is_left")
+
+    assert "#0 simple_read at simple/simple.c:" in report_of(result, "test_a_fixture_fails_at_a_stop")
 
     warned = report_of(result, "test_a_warning_fails")
     assert re.search(r"the kernel reported: WARNING: .*faulty_do.*asked to warn", warned)

@@ -223,16 +223,21 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     from nullmodem.errors import NullmodemError  # noqa: PLC0415
     from nullmodem.frontends.python.tracebacks import without_ours  # noqa: PLC0415
 
+    hold = bool(item.config.getoption("usepdb", default=False))
+    run.begin_call()
     try:
         result = yield
+    except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
+        run.abandon()
+        raise
     except pytest.skip.Exception:
         _fail_for(run.judge(failed=False))
         raise
     except NullmodemError as error:
-        run.judge(failed=True)
+        run.judge(failed=True, hold=hold)
         raise error.with_traceback(without_ours(error.__traceback__)) from None
     except BaseException:
-        run.judge(failed=True)
+        run.judge(failed=True, hold=hold)
         raise
     _fail_for(run.judge(failed=False))
     return result
@@ -244,9 +249,13 @@ def _fail_for(problems: list[str]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     run = item.stash.get(_RUN, None)
+    if run is not None and call.when == "setup" and call.excinfo is not None and not run.sections:
+        run.judge(failed=True)  # another fixture, which had a machine already
+    report = yield
     if run is not None:
         sections, kept = run.take_evidence()
         if report.failed:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from nullmodem.api.oops import Trouble
+    from nullmodem.frontends.python.breakpoint import Breakpoint
     from nullmodem.frontends.python.target import Target
     from nullmodem.pytest_plugin.evidence import Section
     from nullmodem.pytest_plugin.lab import Bench, Lab
@@ -48,6 +50,8 @@ class KernelRun:
         self._watch = Watch(bench, name, allowed)
         self._unloading: list[str] = []
         self._unloaded: list[Module] = []
+        self._kept: Sequence[Breakpoint] = ()
+        self._left: list[str] = []
         self._failed = False
 
     @property
@@ -63,17 +67,32 @@ class KernelRun:
             built = machine.add(lab.build(wanted.path, machine.kernel, wanted.module))
         return KernelModule(self.target, built, wanted.parameters)
 
-    def judge(self, *, failed: bool) -> list[str]:
+    def begin_call(self) -> None:
+        """The test's own code is about to run. What stands by now is its fixtures', and theirs to take back."""
+        self._kept = self.target.breakpoints
+
+    def judge(self, *, failed: bool, hold: bool = False) -> list[str]:
         """After the test's call: what it has done wrong, besides having ``failed``.
 
-        The machine runs afterwards, without a breakpoint; what stood there is in ``sections``.
+        What stood there is in ``sections``. Afterwards the machine runs, without a breakpoint of the test's; with
+        ``hold`` it stays as it is, for whoever looks.
         """
         stop = None if self.bench.is_gone else self.target.stop
         stack = [evidence.stack(stop)] if stop is not None else []
-        return self._judged(failed=failed, stack=stack, then=list)
+        if hold:
+            self._failed = True
+            self._report(stack, (), self._modules())
+            return []
+        return self._judged(failed, stack, lambda: self._watch.tidy(self._kept))
+
+    def abandon(self) -> None:
+        """The run of tests is being ended: nothing more is waited for."""
+        self.bench.spoiled = self.bench.spoiled or "the test was interrupted"
+        self._failed = True
 
     def unload(self, name: str) -> None:
         """Unload the test's module, if it has not done so. What goes wrong is told at the `end`."""
+        self._left += self._watch.tidy(self.target.breakpoints)
         if name in self.target.modules:
             self._unloaded += self.bench.machine.live.modules()
             self._unloading += self._watch.unload([other for other in self.target.modules if other != name])
@@ -86,34 +105,46 @@ class KernelRun:
 
     def end(self) -> list[str]:
         """After everything of the test's own is torn down: what went wrong with that. No module of it stays loaded."""
-        return self._judged(failed=False, stack=[], then=lambda: self._unloading + self._watch.unload(self._before))
 
-    def _judged(self, *, failed: bool, stack: list[Section], then: Callable[[], list[str]]) -> list[str]:
+        def clear() -> list[str]:
+            left = [*self._left, *self._watch.tidy(), *self._watch.commands_left()]
+            self._unloading += self._watch.unload(self._before)
+            return left
+
+        return self._judged(self._failed, [], clear)
+
+    def _judged(self, failed: bool, stack: list[Section], clear: Callable[[], list[str]]) -> list[str]:
+        """``clear`` takes back what is left, and says what it was."""
         bench, watch = self.bench, self._watch
         lost = self._last_words() if bench.is_gone else ""
         modules = self._modules()
-        panicked = watch.has_panicked  # nothing answers any more
-        left = watch.tidy()
-        if not panicked:
-            left += watch.commands_left()
+        if watch.has_panicked:
+            bench.spoiled = bench.spoiled or "the kernel has panicked"  # nothing answers any more
+            if self.target.stop is not None:
+                self.target.continue_()  # for its last words
+        left = clear()
         problems = [] if failed else [f"the test left {what}" for what in left]
-        if not panicked:
-            problems += then()
-            watch.mark(f"{self._name} is judged")
+        problems += self._unloading
+        self._unloading = []
+        watch.mark(f"{self._name} is judged")
         troubles = watch.new_troubles()
         for trouble in troubles:
             named = "" if trouble.kind is TroubleKind.WARNING else f" ({trouble.kind.value})"
             problems.append(f"the kernel reported{named}: {trouble.headline}")
-        if bench.spoiled and not failed and not problems and not self._failed:
+        if bench.spoiled and not failed and not problems:
             problems.append(lost or f"the machine cannot be used for the next test: {bench.spoiled}")
-        if failed or problems:
+        if problems or (failed and not self._failed):
             self._failed = True
-            self.sections += [*stack, *evidence.troubles(bench, troubles, modules), evidence.console(watch.text())]
-            self.sections += evidence.load_maps(modules)
-            sections, kept = evidence.keep(bench, self._name, watch.text(), self._directory)
-            self.sections += sections
-            self.kept += kept
+            self._report(stack, troubles, modules)
         return problems
+
+    def _report(self, stack: list[Section], troubles: Sequence[Trouble], modules: Sequence[Module]) -> None:
+        console = self._watch.text()
+        self.sections += [*stack, *evidence.troubles(self.bench, troubles, modules), evidence.console(console)]
+        self.sections += evidence.load_maps(modules)
+        sections, kept = evidence.keep(self.bench, self._name, console, self._directory)
+        self.sections += sections
+        self.kept += kept
 
     def _modules(self) -> tuple[Module, ...]:
         """Those that are loaded, and those that the test's own fixture has unloaded."""

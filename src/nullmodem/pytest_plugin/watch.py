@@ -9,7 +9,7 @@ import shlex
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.api.oops import TroubleKind, find_troubles
-from nullmodem.errors import CommandTimeout, NullmodemError, TargetLost, UsageError, WireTimeout
+from nullmodem.errors import CommandError, CommandTimeout, NullmodemError, TargetLost, UsageError, WireTimeout
 from nullmodem.session.model import Resume, StopReason
 from nullmodem.targets.target import shorten
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nullmodem.api.oops import Trouble
+    from nullmodem.frontends.python.breakpoint import Breakpoint
     from nullmodem.pytest_plugin.lab import Bench
     from nullmodem.targets.console import Console
 
@@ -91,10 +92,10 @@ class Watch:
         """Whether the console shows a panic: nothing runs there any more."""
         return any(trouble.kind is TroubleKind.PANIC for trouble in find_troubles(self.text()))
 
-    def tidy(self) -> list[str]:
+    def tidy(self, kept: Sequence[Breakpoint] = ()) -> list[str]:
         """Take back what a test has left behind, so that the next can begin; what that was, a phrase each.
 
-        A machine on which that does not succeed is spoiled.
+        ``kept`` are breakpoints of its fixtures'. A machine on which that does not succeed is spoiled.
         """
         bench = self._bench
         left: list[str] = []
@@ -107,6 +108,8 @@ class Watch:
             if stop is not None:
                 left.append(f"the target stopped at {stop.describe()}")
             for breakpoint_ in target.breakpoints:
+                if breakpoint_ in kept:
+                    continue
                 left.append(f"a breakpoint at {breakpoint_.where}")
                 breakpoint_.delete()
             if stop is not None:
@@ -138,11 +141,24 @@ class Watch:
             if module.name in before:
                 continue
             try:
-                command = bench.machine.unload(module.name)
-                with contextlib.closing(command):
-                    if command.wait(ANSWER_SECONDS, stops=False).result is None:
-                        raise WireTimeout(f"rmmod {module.name} does not end")
+                self._rmmod(module.name)
             except NullmodemError as error:
                 problems.append(f"{module.name} could not be unloaded: {error.message}")
                 bench.spoiled = bench.spoiled or problems[-1]
         return problems
+
+    def _rmmod(self, name: str) -> None:
+        """Raises NullmodemError: it is in use, though every command has had its time to end."""
+        machine = self._bench.machine
+        try:
+            self._unload(name)
+        except CommandError:
+            # A program that the test has not waited for may have it open, or be loading it, for a moment still.
+            machine.target.still_running(END_SECONDS)
+            self._unload(name)
+
+    def _unload(self, name: str) -> None:
+        command = self._bench.machine.unload(name)
+        with contextlib.closing(command):
+            if command.wait(ANSWER_SECONDS, stops=False).result is None:
+                raise WireTimeout(f"rmmod {name} does not end")
