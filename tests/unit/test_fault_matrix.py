@@ -39,13 +39,15 @@ LINE, KERNEL = Place.LINE, Place.KERNEL
 
 MATRIX = (
     Row(
-        "a byte is dropped, flipped, doubled or inserted",
+        "a byte is dropped, flipped, doubled or inserted, or many in a row are lost",
         "rejected or asked for again; the same final answers; bounded tries; nothing that acts is done twice",
         {
             LINE: (
                 "fuzz/test_session_faults.py::test_no_fault_changes_what_a_session_answers_or_does",
                 "fuzz/test_session_faults.py::test_no_fault_anywhere_changes_what_a_session_answers_or_does",
                 "fuzz/test_session_faults.py::test_a_noisy_line_at_115200_baud_changes_nothing",
+                "fuzz/test_session_faults.py::test_a_burst_that_is_lost_on_its_way_there_changes_nothing",
+                "fuzz/test_session_faults.py::test_a_burst_that_is_lost_on_its_way_here_has_nothing_run_twice",
                 "fuzz/test_faulty_line.py::test_no_fault_on_its_way_out_harms",
                 "fuzz/test_faulty_line.py::test_no_fault_on_its_way_in_harms",
             ),
