@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -141,7 +142,13 @@ class Rig:
     """Kernel, machine, session and gdbs. ``cpus``: two at least."""
 
     def __init__(
-        self, kernel: FakeKernel, directory: Path, policy: Policy, cpus: int = 2, patience: Patience = PATIENCE
+        self,
+        kernel: FakeKernel,
+        directory: Path,
+        policy: Policy,
+        cpus: int = 2,
+        patience: Patience = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kernel = kernel
         self.machine = Machine(cpus=cpus)
@@ -162,7 +169,7 @@ class Rig:
             kernel.vmlinux, kernel.path, kernel.types, ModuleFinder([self.modules]), ModuleStore(directory / "store")
         )
         self.session = Session(
-            KgdbStub(self.line, X86_64, patience=patience), files, EventBus(), ahead=128, policy=policy
+            KgdbStub(self.line, X86_64, patience=patience, clock=clock), files, EventBus(), ahead=128, policy=policy
         )
         self.live = LiveSession(self.session, self.break_in)
         self.events = self.live.subscribe()
@@ -266,9 +273,10 @@ def rig_on(
     policy: Policy = Policy.RELEASE,
     cpus: int = 2,
     patience: Patience = PATIENCE,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Rig]:
     """A session that has taken its target over, which runs; the wire is judged at the end."""
-    rig = Rig(kernel, directory, policy, cpus, patience)
+    rig = Rig(kernel, directory, policy, cpus, patience, clock)
     try:
         rig.live.start(PATIENCE_SECONDS)
         rig.live.go()

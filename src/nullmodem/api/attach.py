@@ -30,6 +30,7 @@ from nullmodem.targets.board import BoardTarget
 from nullmodem.targets.console_shell import ConsoleShell
 from nullmodem.targets.ssh_shell import SshShell
 from nullmodem.waiting import wait_readable
+from nullmodem.wire.log import WireLog
 from nullmodem.wire.recorder import Recorder
 from nullmodem.wire.reopening import SECONDS
 from nullmodem.wire.spec import Wire, baud_of, parse_wire
@@ -57,7 +58,8 @@ class AttachOptions:
     """The target. ``console`` is a line of its own, or whether it shares kgdb's. ``search`` are directories with
     modules' files; ``build_tree`` is where modules are built against, None when the vmlinux is not in one.
     ``debuginfod``: servers may be asked for debug info. ``record`` is a new file to which everything between the
-    session and kgdb is recorded. ``away``: seconds for a line that has gone to come back; 0: it ends the session.
+    session and kgdb is recorded, ``wire_log`` one to which every packet is written. ``away``: seconds for a line that
+    has gone to come back; 0: it ends the session.
     """
 
     wire: Wire
@@ -69,6 +71,7 @@ class AttachOptions:
     policy: Policy = Policy.RELEASE
     debuginfod: bool = False
     record: Path | None = None
+    wire_log: Path | None = None
     away: float = RECONNECT_SECONDS
 
 
@@ -146,7 +149,9 @@ def connect(
         typing = ConsoleShell(lines.console, _console_baud(options)) if lines.console is not None else None
         ways = make_ways(options.ways, lines.line, lines.console, typing)
         shell = _shell(options, typing, stack)
-        stub = KgdbStub(lines.stub, arch, patience=Patience(baud=baud_of(options.wire)))
+        log = WireLog(options.wire_log)
+        stack.callback(log.close)
+        stub = KgdbStub(lines.stub, arch, patience=Patience(baud=baud_of(options.wire)), log=log)
         session = Session(stub, files, EventBus(), policy=options.policy)
         if recorder is not None:
             recorder.on_trouble = session.say

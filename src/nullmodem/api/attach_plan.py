@@ -35,6 +35,7 @@ class AttachPlan:
     listen: str = ""
     debuginfod: bool = False
     record: Path | None = None
+    wire_log: Path | None = None
     away: float = RECONNECT_SECONDS
 
 
@@ -54,6 +55,7 @@ def options_of(plan: AttachPlan) -> AttachOptions:
             ways=plan.ways or named.break_in,
             debuginfod=plan.debuginfod,
             record=plan.record,
+            wire_log=plan.wire_log,
             away=plan.away,
         )
     wire = parse_console(plan.target)
@@ -69,6 +71,7 @@ def options_of(plan: AttachPlan) -> AttachOptions:
         ways=parse_ways(plan.ways or DEFAULT_WAYS),
         debuginfod=plan.debuginfod,
         record=plan.record,
+        wire_log=plan.wire_log,
         away=plan.away,
     )
 

@@ -198,7 +198,12 @@ class ModuleTable:
 
 
 def _may_be_same(known: LoadedModule, found: LoadedModule) -> bool:
-    """Whether what is found where a module was known is that one, with its init memory or without it."""
+    """Whether what is found where a module was known is that one, with its init memory or without it.
+
+    One that has neither a build-id nor a srcversion may be another build in its place: it is not taken for the same.
+    """
+    if not (known.build_id or known.srcversion):
+        return False
     return found.init in (known.init, ()) and _lasting(known) == _lasting(found)
 
 

@@ -69,7 +69,7 @@ class Session:
         self.wishes = Wishes(self.table, self.watches, conditions)
         self.runner = Runner(stub, self.target, self.table, self)
         self.planner = Planner(stub.arch, self.target, self.table, self.runner, stub.meter)
-        self.break_ins = BreakIns()
+        self.break_ins = BreakIns(stub.clock)
         self.runner.interrupted = lambda: self.break_ins.wanted
         self.state = State.DISCONNECTED
         self.stop: Stop | None = None

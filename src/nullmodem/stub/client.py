@@ -81,6 +81,7 @@ class KgdbStub:
         log: WireLog | None = None,
     ) -> None:
         self.arch = arch
+        self.clock = clock
         self._exchange = Exchange(
             stream, meter=meter, patience=patience, on_text=on_text, clock=clock, wait=wait, log=log
         )

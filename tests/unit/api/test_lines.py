@@ -163,3 +163,26 @@ def test_a_console_on_the_same_line_stays_and_loses_no_text_that_came(kernel_fil
     assert own == b"before $ and after\r\n", "no packet, and not a byte lost"
     entries = read_recording(tmp_path / "recording").entries
     assert entries[-1].direction is not Direction.EVENT
+
+
+def test_every_packet_of_an_attached_session_is_in_its_log_over_one_line_and_the_next(
+    kernel_file: Path, tmp_path: Path
+) -> None:
+    board = Board(kernel_file, tmp_path)
+    board.options = replace(board.options, wire_log=tmp_path / "packets")
+    with contextlib.closing(board):
+        with attached(board) as machine:
+            events = machine.live.subscribe()
+            board.unplug()
+            wait_for(events, "is taken to run on")
+            events.close()
+        sent = [
+            packet
+            for _seconds, way, packet, _cause in (
+                line.split("\t") for line in (tmp_path / "packets").read_text(encoding="utf-8").splitlines()[1:]
+            )
+            if way == "->"
+        ]
+    assert sent[0] == "?"
+    assert sent.count("c") == 1
+    assert {packet.encode() for packet in sent} == {*board.fake.requests, b"qC"}

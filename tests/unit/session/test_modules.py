@@ -86,6 +86,17 @@ def test_what_is_not_the_module_that_was_there_is_met_anew(now: LoadedModule) ->
     assert kernel.dropped == [of(TEXT_REGION)]
 
 
+def test_what_cannot_be_told_from_another_build_in_its_place_is_met_anew_and_nothing_stays_armed_in_it() -> None:
+    nameless = replace(LIVE, srcversion=None)
+    kernel = Kernel(nameless)
+    table = kernel.table()
+    before = table.generation
+    table.catch_up(NO_MEMORY)
+    assert kernel.dropped == [of(TEXT_REGION)]
+    assert table.generation > before
+    assert [module.loaded for module in table.all] == [nameless]
+
+
 def test_what_is_still_there_keeps_its_breakpoints() -> None:
     for module in (LIVE, COMING):
         kernel = Kernel(module)

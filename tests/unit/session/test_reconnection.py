@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.errors import StateError, TargetError, WireClosed, WireError
+from nullmodem.errors import StateError, TargetError, WireClosed
 from nullmodem.rsp.framing import encode_packet
 from nullmodem.session import reboot, reconnection
 from nullmodem.session.model import Lost, Policy, Said, State, StopReason
+from support.cable import Cable
 from support.fakekernel import FakeKernel
-from support.rig import PATIENCE_SECONDS, PID, Arrival, next_event, rig_on
+from support.rig import PID, Arrival, next_event, rig_on
 from support.rigged import kernel_file, module_path
 from support.runner import DirectLine
 
@@ -21,42 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from nullmodem.wire.streams import ByteStream
     from support.rig import Gdb, Rig
 
 __all__ = ["kernel_file", "module_path"]
-
-
-class Cable:
-    """The line between a rig's session and its machine, which can be pulled out and plugged in again."""
-
-    def __init__(self, rig: Rig, seconds: float = PATIENCE_SECONDS) -> None:
-        self.rig = rig
-        self.lines = [rig.line]
-        self._in = threading.Event()
-        self._in.set()
-        rig.live.survives(self._open, seconds)
-
-    def pull(self) -> None:
-        """Returns when the session knows."""
-        self._in.clear()
-        self.rig.line.unplug()
-        self.rig.until(State.DISCONNECTED)
-
-    def plug(self) -> None:
-        self._in.set()
-
-    def _open(self, _standing: bool) -> ByteStream:
-        if not self._in.is_set():
-            raise WireError("there is no device")
-        self.rig.line = DirectLine(self.rig.fake)
-        self.lines.append(self.rig.line)
-        return self.rig.line
-
-    def close(self) -> None:
-        for line in self.lines:
-            if line is not self.rig.line:
-                line.close()
 
 
 @pytest.fixture(autouse=True)

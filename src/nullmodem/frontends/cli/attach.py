@@ -70,6 +70,12 @@ def _complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: s
     help="Record every byte from and to kgdb to this new file.",
 )
 @click.option(
+    "--wire-log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write every packet on the wire to this file: when, which way, what, and whose doing it was.",
+)
+@click.option(
     "--reconnect",
     type=click.FloatRange(min=0),
     default=RECONNECT_SECONDS,
@@ -100,6 +106,7 @@ def attach(
     gdb_path: str | None,
     name: str,
     record: Path | None,
+    wire_log: Path | None,
     reconnect: float,
     keep: bool,
     no_gdb: bool,
@@ -138,6 +145,7 @@ def attach(
         listen,
         debuginfod=debuginfod,
         record=record,
+        wire_log=wire_log,
         away=reconnect,
     )
     with attaching(plan, errors_console()) as host:
