@@ -158,7 +158,8 @@ def run_over_noise_on_one_cable(tmp_path: Path, seed: int, one_in: int) -> int:
 
         job(machine, gdb, lambda: start(f"insmod {ko}"), lambda command: start(f"{CHATTER}; {command}"))
         text = (tmp_path / "session" / "console.log").read_bytes()
-        assert text.count(b"the kernel says something") > 2 * 300 - line.struck, "most of it came unharmed"
+        # A byte that is wrong spoils a line, or the end of one and with it two.
+        assert text.count(b"the kernel says something") >= 2 * 300 - 2 * line.struck
         return line.struck
 
 
