@@ -3,12 +3,14 @@
 
 Counted figures are the same on every machine; seconds are this machine's, so run it on a quiet one. What is measured on
 the wire is what `nullmodem bench` measures. To it come how starting takes its time (startup.py), what the session adds
-to an exchange (overhead.py), and how cost grows with the size of the world (growth.py).
+to an exchange (overhead.py), what a program that debugs waits for (program.py), and how cost grows with the size of
+the world (growth.py).
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from growth import GROWTHS
 from overhead import exchange_overhead
+from program import ProgramTimes
 from startup import time_starts
 
 from nullmodem.bench.command import BAUD
@@ -70,6 +73,15 @@ def overhead(_kernel: str, results: Path) -> None:
     print(found.sentence())
 
 
+def program(kernel: str, results: Path) -> None:
+    """What a program that debugs waits for, in a process of its own: its memory is measured."""
+    code = f"import json, program; print(json.dumps(program.measure_program({kernel!r}).as_json()))"
+    said = subprocess.run([sys.executable, "-c", code], cwd=HERE, check=True, capture_output=True, text=True).stdout
+    times = ProgramTimes(**json.loads(said))
+    write(results / "program.json", times.as_json())
+    print(times.sentence())
+
+
 def growth(_kernel: str, results: Path) -> None:
     """How cost grows with the size of the world."""
     for each in GROWTHS:
@@ -82,7 +94,7 @@ def growth(_kernel: str, results: Path) -> None:
 
 
 PARTS: dict[str, Callable[[str, Path], None]] = {
-    "wire": wire, "starts": starts, "overhead": overhead, "growth": growth,
+    "wire": wire, "starts": starts, "overhead": overhead, "program": program, "growth": growth,
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import nullmodem
 from nullmodem.api.attach import AttachOptions, attach, look_at_files, parse_console
 from nullmodem.api.lines import ConsoleAt
 from nullmodem.api.ways import parse_ways
@@ -103,6 +104,15 @@ def board() -> Iterator[Board]:
         module = build_module(copy_module("simple", made.directory), made.kernel, made.directory / "build")
         made.target.push(module.ko)
         yield made
+
+
+def test_a_program_attaches_stops_in_a_module_and_leaves(board: Board) -> None:
+    lead = "insmod /host/simple.ko; cat /dev/simple; rmmod simple"
+    places = {"vmlinux": board.kernel.vmlinux, "modules": [board.directory]}
+    with nullmodem.attach(board.line, **places, break_in=["shell"]) as target:
+        stop = target.break_at("simple_read", pending=True).wait(after=lambda: target.start(lead))
+        assert stop.frame.function == "simple_read"
+    assert board.sh("echo alive") == "alive\n"  # it stood when the block ended
 
 
 def test_the_kernel_is_stopped_shown_and_left_running_without_a_breakpoint(board: Board) -> None:

@@ -95,6 +95,7 @@ def test_a_condition_chooses_the_stop(target: Target, condition: str) -> None:
     with pytest.raises(WaitTimeout, match="simple_read"):
         breakpoint_.wait(timeout=0.5)
     assert target.is_running
+    assert target.run(READ).text == "hello"  # past the breakpoint, whose condition does not hold
 
 
 @pytest.mark.parametrize(
@@ -120,6 +121,10 @@ def test_wrong_requests_are_refused_and_arm_nothing(target: Target) -> None:
         target.break_at("simple_read", condition="len =")
     with pytest.raises(UsageError, match="'a b' is no place"):
         target.break_at("a b")
+    with pytest.raises(UsageError, match="5 is no condition"):
+        target.break_at("simple_read", condition=5)
+    with pytest.raises(UsageError, match="'simple_counter' is no object of drgn"):
+        target.watch("simple_counter")
     with pytest.raises(UsageError, match="no module 'nosuch' is loaded"):
         target.unload("nosuch")
     assert target.breakpoints == ()
@@ -180,6 +185,17 @@ def test_steps_take_the_stop_along(target: Target) -> None:
     assert stop.step_instruction().pc != pc
     assert stop.finish().returned == 5
     assert stop.frame.function == "vfs_read"
+
+
+def test_a_step_that_takes_too_long_leaves_the_target_running(target: Target) -> None:
+    stop = target.break_at("simple_read").wait(after=lambda: target.start(READ))
+    target.breakpoints[0].delete()
+    with pytest.raises(nullmodem.errors.StateError, match="cannot run a command: the target is stopped"):
+        target.run("true")
+    with pytest.raises(WaitTimeout, match="has not ended within 0 s, and the target runs"):
+        stop.next(timeout=0)
+    assert not stop.is_current
+    assert target.run("echo alive").text == "alive\n"
 
 
 def test_until_runs_to_a_place_or_out_of_the_function(target: Target) -> None:

@@ -33,6 +33,7 @@ KERNEL: Final = "vmlinux"
 _LINE: Final = re.compile(r"(?P<file>[^:]+):(?P<line>[0-9]+)")
 _FUNCTION: Final = re.compile(r"(?:(?P<module>[A-Za-z0-9_-]+):)?(?P<function>[A-Za-z_.$][A-Za-z0-9_.$]*)")
 _NEAREST: Final = 3
+_FORMS: Final = 'Write "function", "file.c:42" or an address.'
 _CLONE: Final = re.compile(r"(?:\.(?:constprop|isra|part|lto_priv|llvm)(?:\.[0-9]+)?)+$")
 """What gcc and clang put behind a function's name when they make another of it for some of its callers."""
 
@@ -59,6 +60,8 @@ def parse_place(where: str | int, module: str = "") -> Place:
         if not 0 <= where < 1 << 64:
             raise UsageError(f"{where:#x} is no address of 64 bits")
         return Place(f"{where:#x}", wanted, address=where)
+    if not isinstance(where, str):
+        raise UsageError(f"{where!r} is no place", hint=_FORMS)
     text = where.strip()
     if re.fullmatch(r"\*?0x[0-9a-fA-F]{1,16}", text):
         return Place(text, wanted, address=int(text.lstrip("*"), 16))
@@ -69,7 +72,7 @@ def parse_place(where: str | int, module: str = "") -> Place:
         if named and wanted and named != wanted:
             raise UsageError(f"{text!r} is in module {named}, and {wanted} was asked for")
         return Place(text, named or wanted, function=function["function"])
-    raise UsageError(f"{where!r} is no place", hint='Write "function", "file.c:42" or an address.')
+    raise UsageError(f"{where!r} is no place", hint=_FORMS)
 
 
 def _functions(file: ModuleFile) -> list[ModuleSymbol]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
+from nullmodem.errors import UsageError
 from nullmodem.frontends.python.expressions import compile_condition
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session import breakpoints as session
@@ -51,6 +52,8 @@ class Breakpoint:
         self.armed: frozenset[session.Breakpoint] = frozenset()
         self._target = target
         self._condition = compile_condition(condition) if isinstance(condition, str) else condition
+        if self._condition is not None and not callable(self._condition):
+            raise UsageError(f"{condition!r} is no condition", hint="Give a function of the frame, or text.")
 
     def __repr__(self) -> str:
         where = ", ".join(f"{address:#x}" for address in self.addresses) or "pending"

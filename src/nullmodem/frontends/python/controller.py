@@ -77,11 +77,11 @@ class Controller:
         self._changed = threading.Condition()
         self._arrival: Arrival | None = None
         self._count = 0
-        self._seen = 0
+        self._seen = self._settled = 0
         self._lost = ""
         self._trouble: NullmodemError | None = None
         self._request = Resume()
-        self._stepping = False
+        self._stepping = self._abandoned = False
         self._errands: list[_Errand] = []
         self._sent: deque[float] = deque()
         self._events = live.subscribe()
@@ -125,7 +125,7 @@ class Controller:
             if self._arrival is None:
                 raise StateError("cannot continue: the target runs", state=State.RUNNING.value)
             before, self._arrival = self._arrival, None
-            self._request, self._stepping = request, stepping
+            self._request, self._stepping, self._abandoned = request, stepping, False
         try:
             self._resume()
         except NullmodemError:
@@ -134,6 +134,11 @@ class Controller:
                 if stands and self.live.stop is not None and self.live.stop.number == before.stop.number:
                     self._arrival = before
             raise
+
+    def abandon_step(self) -> None:
+        """Nobody waits any more for the step under way: when it ends, the target goes on."""
+        with self._changed:
+            self._stepping, self._abandoned, self._request = False, True, Resume()
 
     def await_arrival(self, after: int, timeout: float, what: str) -> Arrival:
         """The next arrival with a number above ``after``.
@@ -152,6 +157,15 @@ class Controller:
                 hint = "The target runs. Is there anything on it that leads there?"
                 raise WaitTimeout(f"{what}: nothing within {timeout:g} s", hint=hint)
             return self._arrival
+
+    def shown(self, stop: Stop, timeout: float) -> Arrival | None:
+        """The arrival that a stop of the session's turned out to be; None for one that was not shown to the program,
+        because a condition does not hold or it was for a moment's work. Raises TargetLost."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._lost or self._settled >= stop.number, timeout)
+            self._require_target()
+            arrival = self._arrival
+        return arrival if arrival is not None and arrival.stop.number >= stop.number else None
 
     def trouble(self, error: NullmodemError | None) -> None:
         """What was to lead to a stop has failed: who waits for it need not wait any longer. None: it is over."""
@@ -260,6 +274,8 @@ class Controller:
                 verdict = self._judge(stop)
             except Exception as raised:  # a condition is a program's own code
                 verdict, error = Verdict(shown=True), raised
+            if self._abandoned and stop.reason is StopReason.STEP:
+                verdict = Verdict(shown=False)
             if self._stepping or (verdict.shown and not (stop.reason is StopReason.INTERRUPT and self._is_ours(asked))):
                 with self._changed:
                     self._count += 1
@@ -267,6 +283,9 @@ class Controller:
                     self._changed.notify_all()
             else:
                 self._resume()
+        with self._changed:
+            self._settled = max(self._settled, stop.number)
+            self._changed.notify_all()
 
     def _is_ours(self, asked: bool) -> bool:
         """Whether a break-in was for an errand alone: one that was ``asked`` for now, or one that something else, or

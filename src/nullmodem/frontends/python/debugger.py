@@ -124,6 +124,7 @@ class Debugger:
         """One on a variable, not armed yet. Raises UsageError."""
         if access not in _ACCESS:
             raise UsageError(f"nothing can be watched for {access!r}", hint=f"Accesses: {', '.join(_ACCESS)}.")
+        _require_object(object_)
         address = object_.address_
         if address is None or object_.bit_field_size_ is not None:
             raise UsageError("this object cannot be watched: it stands at no address of the target's memory")
@@ -268,6 +269,7 @@ class Debugger:
 
     def write(self, object_: drgn.Object, value: object) -> None:
         """Write a variable. Raises UsageError, MemoryFault, LeaseError."""
+        _require_object(object_)
         address, bits = object_.address_, object_.bit_field_size_
         if address is None or bits is not None:
             what = "a bit field" if bits is not None else "a value, and stands at no address of the target's memory"
@@ -277,3 +279,9 @@ class Debugger:
         except (TypeError, ValueError, OverflowError, drgn.ObjectAbsentError) as error:
             raise UsageError(f"{value!r} is no value for {object_.type_.type_name()}: {error}") from None
         self.live.write_memory(self.controller.client, address, data)
+
+
+def _require_object(object_: object) -> None:
+    if not isinstance(object_, drgn.Object):
+        hint = 'Objects are what a frame and a program give: frame["name"], stop.prog["name"].'
+        raise UsageError(f"{object_!r} is no object of drgn", hint=hint)

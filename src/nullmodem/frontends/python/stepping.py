@@ -230,6 +230,7 @@ class Stepper:
         try:
             self._arrival = self._controller.await_arrival(before, max(0.0, remaining), "stepping")
         except WaitTimeout:
+            self._controller.abandon_step()
             raise WaitTimeout(
                 f"the step has not ended within {self._timeout:g} s, and the target runs",
                 hint="It waits for something, perhaps. `interrupt` stops it; `timeout=` gives a step more time.",

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from nullmodem.errors import CommandTimeout, UnexpectedStop, UsageError
+from nullmodem.errors import CommandTimeout, StateError, UnexpectedStop, UsageError
 from nullmodem.frontends.python.breakpoint import Breakpoint
 from nullmodem.frontends.python.console import ConsoleText
 from nullmodem.frontends.python.debugger import Debugger
@@ -180,9 +181,9 @@ class Target:
     def _lead(self, after: Callable[[], object], before: int) -> None:
         try:
             after()
-        except UnexpectedStop:
+        except (StateError, UnexpectedStop):
             if self.debugger.controller.count == before:
-                raise  # of another target
+                raise  # it is not because the target has come to a stop already
 
     def _give(self, arrival: Arrival, for_: Breakpoint | None) -> Stop:
         stop = self._stop_of(arrival)
@@ -223,6 +224,7 @@ class Target:
             UnexpectedStop: the target stopped before the command ended, which goes on when the target does.
             CommandError, CommandTimeout, TargetLost.
         """
+        self.machine.require_running("run a command")
         running = self.machine.run(command, check=check)
         return self._ended(running, f"`{command}`", timeout)
 
@@ -234,6 +236,7 @@ class Target:
 
         Raises StateError when the target is stopped.
         """
+        self.machine.require_running("start a command")
         running = self.machine.run(command)
         running.on_failure(self.debugger.controller.trouble)
         for ended in [other for other in self._started[:-_KEPT] if other.ended]:
@@ -243,16 +246,19 @@ class Target:
         return running
 
     def _ended(self, running: RunningCommand, what: str, timeout: float) -> ExecResult:
+        deadline = time.monotonic() + timeout
         try:
-            outcome = running.wait(timeout)
+            while (remaining := deadline - time.monotonic()) > 0:
+                outcome = running.wait(remaining)
+                if outcome.result is not None:
+                    return outcome.result
+                if outcome.stop is None:
+                    break
+                if arrival := self.debugger.controller.shown(outcome.stop, remaining):
+                    stop = self._stop_of(arrival)
+                    raise UnexpectedStop(f"the target stopped at {stop.describe()} before {what} had ended", stop=stop)
         finally:
             running.close()
-        if outcome.result is not None:
-            return outcome.result
-        if outcome.stop is not None:
-            arrival = self.debugger.controller.await_arrival(0, timeout, what)
-            stop = self._stop_of(arrival)
-            raise UnexpectedStop(f"the target stopped at {stop.describe()} before {what} had ended", stop=stop)
         raise CommandTimeout(f"{what} has not ended within {timeout:g} s", code=124, output="")
 
     def build(self, path: str | Path, *, module: str | None = None) -> BuiltModule:
