@@ -11,13 +11,11 @@ import click
 from nullmodem.api.attach import RECONNECT_SECONDS
 from nullmodem.api.attach_plan import AttachPlan
 from nullmodem.api.config import configured_targets
-from nullmodem.errors import NullmodemError, UsageError
+from nullmodem.errors import NullmodemError
 from nullmodem.frontends.cli.attaching import attaching
 from nullmodem.frontends.cli.common import errors_console
-from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments, tell_of_death
-from nullmodem.frontends.cli.hosting import serve
-from nullmodem.frontends.cli.program import say
-from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
+from nullmodem.frontends.cli.debugging import Wanted, debug, debugging_options, gdb_for
+from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -60,21 +58,6 @@ def _complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: s
     help="How to stop the running kernel: break, shell, ssh:USER@HOST, qmp:SOCKET; repeated, they are tried in order.",
 )
 @click.option("--debuginfod", is_flag=True, help="Ask the servers in $DEBUGINFOD_URLS for debug info that is not here.")
-@click.option("--break", "breakpoints", multiple=True, metavar="LOCATION", help="A breakpoint to set; may be repeated.")
-@click.option("--gdb", "gdb_path", metavar="PATH", help="The gdb to use, instead of the first one found.")
-@click.option("--session", "-s", "name", default="", metavar="NAME", help="What to call the session.")
-@click.option(
-    "--record",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Record every byte from and to kgdb to this new file.",
-)
-@click.option(
-    "--wire-log",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write every packet on the wire to this file: when, which way, what, and whose doing it was.",
-)
 @click.option(
     "--reconnect",
     type=click.FloatRange(min=0),
@@ -83,14 +66,7 @@ def _complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: s
     metavar="SECONDS",
     help="How long a line that goes away is waited for, and opened again; 0: the session ends with it.",
 )
-@click.option("--keep", is_flag=True, help="Go on serving when gdb has ended, as with --no-gdb.")
-@click.option("--no-gdb", is_flag=True, help="Serve only: print what a gdb needs, and wait for Ctrl-C.")
-@click.option(
-    "--listen",
-    default="",
-    metavar="HOST:PORT",
-    help="Serve gdb on this TCP port of the loopback interface, too. Whoever can reach it owns the target.",
-)
+@debugging_options
 @click.pass_context
 def attach(
     ctx: click.Context,
@@ -102,15 +78,8 @@ def attach(
     console: str,
     ways: tuple[str, ...],
     debuginfod: bool,
-    breakpoints: tuple[str, ...],
-    gdb_path: str | None,
-    name: str,
-    record: Path | None,
-    wire_log: Path | None,
     reconnect: float,
-    keep: bool,
-    no_gdb: bool,
-    listen: str,
+    wanted: Wanted,
 ) -> None:
     """Stop a kernel that runs already, and open gdb where it was. At the end it runs on, without breakpoints.
 
@@ -131,9 +100,7 @@ def attach(
     nullmodem attach lab-board --break my_probe
     """
     arguments = gdb_arguments(ctx)
-    if no_gdb and (breakpoints or gdb_path or arguments):
-        raise UsageError("--no-gdb excludes --break, --gdb and arguments for gdb")
-    gdb = None if no_gdb else find_gdb(gdb_path)
+    gdb = gdb_for(wanted, arguments)
     plan = AttachPlan(
         target,
         vmlinux,
@@ -141,23 +108,13 @@ def attach(
         build_tree,
         console,
         ways,
-        name,
-        listen,
+        wanted.name,
+        wanted.listen,
         debuginfod=debuginfod,
-        record=record,
-        wire_log=wire_log,
+        record=wanted.record,
+        wire_log=wanted.wire_log,
         away=reconnect,
     )
     with attaching(plan, errors_console()) as host:
-        code = 0
-        if gdb is not None:
-            wanted = Invitation(host.machine.live.vmlinux, host.remote, breakpoints=breakpoints, arguments=arguments)
-            outcome = "the session goes on" if keep else "the session ends with it, and the target runs on"
-            code = run_in_foreground(command_line(gdb, wanted), host.ending, on_killed=tell_of_death(outcome))
-            host.machine.require_alive()
-        if gdb is None or (keep and not host.ending.asked):
-            serve(host)
-        if host.ending.asked:
-            say(f"{host.name} was ended from elsewhere")
-            code = 0
+        code = debug(host, gdb, wanted, arguments, outcome="the session ends with it, and the target runs on")
     ctx.exit(code)
