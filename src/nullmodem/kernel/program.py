@@ -40,6 +40,16 @@ class MappedModule:
     path: Path
     sections: tuple[LoadedSection, ...]
 
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """The memory it has, as drgn wants it."""
+        return [(region.range.start, region.range.end) for region in self.module.regions]
+
+    def is_load_of(self, before: MappedModule) -> bool:
+        """Whether it is the same load of the same file, at most with less memory."""
+        same_file = (self.path, self.sections) == (before.path, before.sections)
+        return same_file and set(self.module.regions) <= set(before.module.regions)
+
 
 class KernelProgram:
     """drgn's view of one boot of one kernel: types, objects and stack traces of it and of its modules.
@@ -59,17 +69,21 @@ class KernelProgram:
     def set_modules(self, modules: Iterable[MappedModule]) -> None:
         """Make these the modules drgn knows.
 
-        drgn cannot forget a module: when one is gone, or its memory is not what it was, the program is made anew, and
-        objects of the old one must not be used any more. Raises SymbolError when drgn cannot use a module's file.
+        drgn cannot forget a module: when one is gone, or is not where it was, the program is made anew, and objects of
+        the old one must not be used any more. One whose init memory has been freed stays. Raises SymbolError when drgn
+        cannot use a module's file.
         """
         wanted = {(mapped.module.name, mapped.module.address): mapped for mapped in modules}
-        if any(wanted.get(key) != mapped for key, mapped in self._modules.items()):
+        if not all(key in wanted and wanted[key].is_load_of(mapped) for key, mapped in self._modules.items()):
             self.drgn = self._make()
             self._modules = {}
         for key, mapped in wanted.items():
-            if key not in self._modules:
+            known = self._modules.get(key)
+            if known is None:
                 self._add(mapped)
-                self._modules[key] = mapped
+            elif known != mapped:
+                self.drgn.relocatable_module(*key).address_ranges = mapped.ranges
+            self._modules[key] = mapped
 
     def registers_object(self, registers: Mapping[str, int]) -> drgn.Object:
         """A ``struct pt_regs`` with these registers, by gdb's names; those not given are 0."""
@@ -115,7 +129,7 @@ class KernelProgram:
         loaded = mapped.module
         ElfFile.open(mapped.path).close()  # drgn passes over what it cannot open without a word
         module = self.drgn.relocatable_module(loaded.name, loaded.address, create=True)
-        module.address_ranges = [(region.range.start, region.range.end) for region in loaded.regions]
+        module.address_ranges = mapped.ranges
         for section in mapped.sections:
             if section.present and section.section.name != PER_CPU:
                 module.section_addresses[section.section.name] = section.address

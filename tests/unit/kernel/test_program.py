@@ -78,6 +78,22 @@ def test_a_module_that_is_gone_is_forgotten(layouts: FakeKernel, module_file: Mo
     assert program.drgn.function("example_init").address_ == there[".init.text"] != first.module.init_function
 
 
+def test_a_module_without_its_init_memory_is_the_same_one(layouts: FakeKernel, module_file: ModuleFile) -> None:
+    memory = layouts.memory()
+    program = KernelProgram(layouts.vmlinux, SLIDE, memory)
+    whole = mapped(layouts, memory, module_file)
+    program.set_modules([whole])
+    before, init = program.drgn, whole.module.init[0].start
+    assert before.module(init).name == whole.module.name
+    kept = tuple(region for region in whole.module.regions if not region.kind.is_init)
+    program.set_modules([replace(whole, module=replace(whole.module, regions=kept))])
+    assert program.drgn is before
+    with pytest.raises(LookupError):
+        before.module(init)
+    program.set_modules([whole])
+    assert program.drgn is not before
+
+
 def test_a_modules_file_that_is_gone_is_a_clear_error(
     layouts: FakeKernel, module_file: ModuleFile, tmp_path: Path
 ) -> None:
