@@ -118,6 +118,12 @@ def test_the_api_and_gdb_see_the_same_at_a_stop(booted: Target, tmp_path: Path, 
     assert total.only_api == []
 
 
+@pytest.mark.parametrize("where", ["stepping_inlined", "stepping.c:78"])
+def test_what_was_inlined_twice_has_two_places(booted: Target, where: str) -> None:
+    with booted.break_at(where) as breakpoint_:
+        assert len(breakpoint_.addresses) == 2
+
+
 @pytest.mark.parametrize(
     "cases",
     [

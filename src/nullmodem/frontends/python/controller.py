@@ -233,6 +233,8 @@ class Controller:
                     self._take(event)
                 except NullmodemError as error:
                     _log.warning("following the session: %s", error)
+                except Exception:  # a mistake of ours: the next event is dealt with all the same
+                    _log.exception("following the session failed")
 
     def _take(self, event: Event) -> None:
         match event:
@@ -242,12 +244,20 @@ class Controller:
                 self._resumed()
             case ModulesChanged():
                 with self._errands_done():
-                    self._plant()
+                    self._replant()
                     self._resume()
             case Lost(reason):
                 self._lose(reason)
             case _:
                 pass
+
+    def _replant(self) -> None:
+        """Whatever is wrong with a breakpoint or a module's debug info, the target must not stand for ever."""
+        try:
+            self._plant()
+        except Exception as error:
+            _log.exception("breakpoints could not be planted")
+            self.live.say(f"breakpoints of a program could not be planted: {error}")
 
     def _lose(self, reason: str) -> None:
         with self._changed:
@@ -327,4 +337,4 @@ class Controller:
             if result.answer is Answer.MISSED_STOP and result.stop is not None:
                 self._stopped(result.stop)
                 return
-            self._plant()
+            self._replant()

@@ -12,7 +12,7 @@ import drgn
 from nullmodem.api import places
 from nullmodem.api.code import Code
 from nullmodem.api.inspection import Inspection, over
-from nullmodem.errors import BreakpointRefused, MemoryFault, NullmodemError, StateError, UsageError
+from nullmodem.errors import MemoryFault, NullmodemError, StateError, UsageError
 from nullmodem.frontends.python.breakpoint import Breakpoint, execution
 from nullmodem.frontends.python.controller import Controller, Verdict
 from nullmodem.frontends.python.frame import Frames
@@ -154,7 +154,7 @@ class Debugger:
         for breakpoint_ in present:
             try:
                 self._arm(breakpoint_)
-            except BreakpointRefused as error:
+            except NullmodemError as error:
                 self.live.say(f"{breakpoint_.where} is not armed: {error.message}")
 
     # -- stops ---------------------------------------------------------------------------------------------------
