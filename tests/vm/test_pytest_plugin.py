@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.kbuild import cache_root
+from nullmodem.kbuild import cache_root, ensure_kernel
+from nullmodem.targets.qemu import QemuTarget
+from nullmodem.targets.spec import QemuSpec
 from support.modules import copy_module
 
 if TYPE_CHECKING:
@@ -232,6 +234,51 @@ def test_after_an_oops_a_panic_or_a_loss_the_next_test_has_a_fresh_boot(suite: p
     assert "Kernel panic - not syncing: asked to panic" in panic
     assert re.search(r"faulty_do at faulty/faulty\.c:\d+", panic)
     assert "the target is lost: the target reboots" in report_of(result, "test_the_machine_goes")
+
+
+BOARD = """
+    import pytest
+
+    @pytest.mark.kernel_module("simple", "greeting=hi")
+    @pytest.mark.kernel_target("6.1", "6.12", smp=[1, 2])
+    def test_reading(kernel_target, kernel_module, kernel_machine):
+        assert kernel_machine.board == "lab-board"
+        assert "hi" in kernel_target.run("cat /dev/simple").text
+        with kernel_target.break_at("simple_read") as breakpoint_:
+            with breakpoint_.wait(after=lambda: kernel_target.start("cat /dev/simple")) as stop:
+                assert stop.frame.function == "simple_read"
+
+    @pytest.mark.kernel_module("faulty")
+    def test_a_warning(kernel_target, kernel_module):
+        kernel_target.run("echo warn >/dev/faulty")
+
+    @pytest.mark.kernel_module("faulty")
+    def test_an_oops(kernel_target, kernel_module):
+        kernel_target.run("echo oops >/dev/faulty")
+
+    @pytest.mark.kernel_module("simple")
+    def test_after_the_oops(kernel_target, kernel_module): ...
+"""
+
+
+@pytest.mark.soak
+def test_a_board_is_attached_to_once_and_not_used_after_an_oops(suite: pytest.Pytester, tmp_path: Path) -> None:
+    kernel = ensure_kernel("6.12")
+    spec = QemuSpec(kernel.image, line=f"socket,path={tmp_path}/line,server=on,wait=off", shared=True)
+    (suite.path / "nullmodem.toml").write_text(
+        f'[targets.lab-board]\nwire = "unix:{tmp_path}/line"\nvmlinux = "{kernel.vmlinux}"\n'
+        f'build-tree = "{kernel.build_tree}"\nbreak-in = ["shell"]\n'
+    )
+    suite.makepyfile(test_four=BOARD)
+    (tmp_path / "board").mkdir(mode=0o700)
+    with QemuTarget.launch(spec, tmp_path / "board"):
+        result = run(suite, "-p", "no:xdist", "--nullmodem-target", "lab-board", seconds=600)
+    result.assert_outcomes(passed=1, failed=2, errors=1)
+    assert result.stdout.str().count("nullmodem: attaching to lab-board") == 1
+    warned = report_of(result, "test_a_warning")
+    assert re.search(r"faulty_(do|write) at faulty/faulty\.c:\d+", warned)
+    assert "base64" not in warned
+    assert "lab-board cannot be used any more: the kernel cannot be trusted" in report_of(result, "test_after_the_oops")
 
 
 @pytest.mark.soak

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import SymbolError
 from nullmodem.kbuild import cache_root
-from nullmodem.kernel.oops import CodeAddress, Trouble, TroubleKind, TroubleLine, find_troubles
+from nullmodem.kernel.oops import CodeAddress, Trouble, TroubleKind, TroubleLine, find_troubles, kernel_lines
 from nullmodem.kernel.oops_lines import DecodedLine, OopsDecoder, SourcePlace
 from nullmodem.symbols.finder import Mismatch, ModuleFinder
 from nullmodem.symbols.module_file import ModuleFile
@@ -32,6 +32,7 @@ __all__ = [
     "decoder_for_files",
     "decoder_of_session",
     "find_troubles",
+    "kernel_lines",
     "show_decoded",
     "shown_path",
 ]

@@ -113,10 +113,14 @@ def find_troubles(log: str) -> tuple[Trouble, ...]:
 
     Where any line has the kernel's time in front, only such lines are looked at: others are of programs.
     """
-    lines = log.replace("\r", "").splitlines()
-    stamped = [line for line in lines if _STAMP.match(line)]
-    plain = [_STAMP.sub("", line).rstrip() for line in stamped or lines]
+    plain = [_STAMP.sub("", line).rstrip() for line in kernel_lines(log)]
     return tuple(_trouble(part) for part in _parts(plain))
+
+
+def kernel_lines(text: str) -> list[str]:
+    """The lines that have the kernel's time in front; all, if none has."""
+    lines = text.replace("\r", "").splitlines()
+    return [line for line in lines if _STAMP.match(line)] or lines
 
 
 def _parts(lines: Sequence[str]) -> Iterable[list[str]]:

@@ -8,7 +8,7 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from nullmodem.api.oops import TroubleKind, find_troubles
+from nullmodem.api.oops import TroubleKind, find_troubles, kernel_lines
 from nullmodem.errors import CommandError, CommandTimeout, NullmodemError, TargetLost, UsageError, WireTimeout
 from nullmodem.session.model import Resume, StopReason
 from nullmodem.targets.target import shorten
@@ -71,7 +71,9 @@ class Watch:
         """What the console has shown since the test began, without what was written there for this class."""
         if self._console is None:
             return ""
-        lines = self._console.text(self._start).replace("\r", "").splitlines()
+        text = self._console.text(self._start)
+        # A board's console has what was typed there to run commands, and files in base64.
+        lines = kernel_lines(text) if self._bench.spec.board else text.replace("\r", "").splitlines()
         return "\n".join(line for line in lines if _MARK not in line).strip("\n")
 
     def new_troubles(self) -> tuple[Trouble, ...]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nullmodem.kernel.oops import LONGEST, CodeAddress, TroubleKind, find_troubles
+from nullmodem.kernel.oops import LONGEST, CodeAddress, TroubleKind, find_troubles, kernel_lines
 
 LOGS = Path(__file__).resolve().parents[2] / "logs"
 
@@ -155,3 +155,11 @@ def test_no_log_breaks_it(noise: str, report: str) -> None:
         for trouble in find_troubles(log):
             assert trouble.lines
             assert trouble.headline
+
+
+def test_the_kernels_lines_are_told_from_those_of_programs() -> None:
+    assert kernel_lines("[    1.000000] kernel\r\nprogram\n<6>[    2.000000][   T1] kernel\n") == [
+        "[    1.000000] kernel",
+        "<6>[    2.000000][   T1] kernel",
+    ]
+    assert kernel_lines("no time\nin front\n") == ["no time", "in front"]
