@@ -8,6 +8,7 @@ The names are drgn's own (``prog``, its types and helpers), and ``target``, ``st
 from __future__ import annotations
 
 import code
+import contextlib
 import rlcompleter
 import sys
 import traceback
@@ -69,7 +70,8 @@ class Room:
     def complete(self, text: str) -> list[str]:
         """What ``text``, a name or names with dots between, may become."""
         found: list[str] = []
-        with self._present():
+        # Completing looks at attributes, and those of a stop that is over raise.
+        with self._present(), contextlib.suppress(Exception):
             while len(found) < MOST_COMPLETIONS and (one := self._completer.complete(text, len(found))) is not None:
                 found.append(one)
         return found

@@ -101,6 +101,8 @@ class _Guest:
         self._machine = machine
         self._channel = channel
         self._worker: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._interruptible = False
 
     def run(self) -> None:
         """Until the client hangs up. Raises OSError, NullmodemError."""
@@ -115,7 +117,7 @@ class _Guest:
             while (message := self._channel.receive()) is not None:
                 self._take(room, message)
         finally:
-            self._interrupt()
+            self._interrupt(again=True)
             if self._worker is not None:
                 self._worker.join()
             target.debugger.close()
@@ -140,21 +142,31 @@ class _Guest:
         """Have something run, one after the other. Its answer is the end of it."""
         if self._worker is not None:
             self._worker.join()
+        self._interruptible = True
         self._worker = threading.Thread(target=self._run, args=(run,), name="nullmodem-python-code", daemon=True)
         self._worker.start()
 
     def _run(self, run: Callable[[], dict[str, Any]]) -> None:
         with contextlib.suppress(OSError), _printing_to(self._say):
+            answer: dict[str, Any] = {"more": False}
             try:
                 answer = run()
+                with self._lock:
+                    self._interruptible = False
             except KeyboardInterrupt:  # it came between the code and here
-                answer = {"more": False}
+                pass
+            except Exception as error:  # the client waits for an answer, whatever happens
+                _log.exception("Python for a client failed outside of its code")
+                self._say(f"{type(error).__name__}: {error}\n")
             self._channel.send(**answer)
 
-    def _interrupt(self) -> None:
-        """Raise KeyboardInterrupt in what runs, as soon as that is Python again."""
-        worker = self._worker
-        if worker is not None and worker.ident is not None and worker.is_alive():
+    def _interrupt(self, *, again: bool = False) -> None:
+        """Raise KeyboardInterrupt in what runs, as soon as that is Python again; once, or it would meet the answer."""
+        with self._lock:
+            worker = self._worker
+            if worker is None or worker.ident is None or not (self._interruptible or again):
+                return
+            self._interruptible = False
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(worker.ident), ctypes.py_object(KeyboardInterrupt)
             )
