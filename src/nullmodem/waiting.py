@@ -42,7 +42,9 @@ def wait_readable(sources: Sequence[SourceT], timeout: float | None = None) -> l
             raise ValueError(f"{source!r} is closed")
         by_descriptor[descriptor] = source
         poll.register(descriptor, select.POLLIN)
-    events = poll.poll(None if timeout is None else math.ceil(max(0.0, timeout) * 1000))
-    if any(mask & select.POLLNVAL for _descriptor, mask in events):
-        raise OSError("a descriptor that was waited on is closed")
-    return [by_descriptor[descriptor] for descriptor, _mask in events]
+    ready = []
+    for descriptor, mask in poll.poll(None if timeout is None else math.ceil(max(0.0, timeout) * 1000)):
+        if mask & select.POLLNVAL:
+            raise OSError("a descriptor that was waited on is closed")
+        ready.append(by_descriptor[descriptor])
+    return ready

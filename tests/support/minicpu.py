@@ -27,6 +27,8 @@ BREAK_IN = TEXT + 0xF00
 LIMIT = 5000
 """Instructions, of all processors together, after which nothing is going to happen any more."""
 CF, PF, ZF, SF, OF = 1 << 0, 1 << 2, 1 << 6, 1 << 7, 1 << 11
+RF = 1 << 16
+"""The resume flag: the next instruction is executed although a hardware breakpoint stands on it."""
 
 CONDITIONS: dict[str, Callable[[int], bool]] = {
     "o": lambda f: bool(f & OF),
@@ -95,14 +97,10 @@ class Frame:
 
 @dataclass
 class Processor:
-    """One processor's hidden state; its registers are the machine's.
-
-    ``resume_at`` is what the resume flag is for: the instruction there has stopped it once and is executed now.
-    """
+    """One processor's hidden state; its registers are the machine's."""
 
     registers: dict[str, int]
     trap: bool = False
-    resume_at: int | None = None
     frames: list[Frame] = field(default_factory=list)
     executed: list[int] = field(default_factory=list)
 
@@ -121,6 +119,7 @@ class MiniCpus:
         self._schedule = iter(schedule)
         self._turn = 0
         self._broken: list[int] = []
+        self._late: list[int] = []
         self._stopped = 0
         self._decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
         self._decoder.detail = True
@@ -128,6 +127,12 @@ class MiniCpus:
     def break_in(self, cpu: int = 0) -> None:
         """Let a break-in wait for ``cpu`` to run."""
         self._broken.append(cpu)
+
+    def report_late(self, cpu: int) -> None:
+        """Let ``cpu`` report when it gets to run that a debug register has stopped it where it stands: it waited for
+        another one's stop to be over."""
+        self.processors[cpu].registers["eflags"] |= RF
+        self._late.append(cpu)
 
     def __call__(self, machine: Machine, stepping: bool) -> Stop | None:
         """Run until something stops."""
@@ -150,6 +155,9 @@ class MiniCpus:
 
     def _turn_of(self, cpu: int) -> Stop | None:
         processor = self.processors[cpu]
+        if cpu in self._late:
+            self._late.remove(cpu)
+            return Stop(cpu=cpu)
         if cpu in self._broken:
             self._broken.remove(cpu)
             processor.frames.append(Frame(dict(processor.registers), processor.trap))
@@ -164,8 +172,8 @@ class MiniCpus:
         if rip in self.machine.software:
             processor.registers["rip"] = rip + 1
             return Stop(cpu=cpu)
-        if self.machine.hardware.get(rip, (0, 0))[0] == 1 and processor.resume_at != rip:
-            processor.resume_at = rip
+        if self.machine.hardware.get(rip, (0, 0))[0] == 1 and not processor.registers["eflags"] & RF:
+            processor.registers["eflags"] |= RF  # hw_breakpoint_handler does so for whoever is stopped
             return Stop(cpu=cpu)
         if not self._execute(processor):
             return Stop(signal=11, cpu=cpu)
@@ -194,7 +202,7 @@ class MiniCpus:
             return False
         if not processor.frames:
             processor.executed.append(rip)
-        processor.resume_at = None
+        registers["eflags"] &= ~RF
         registers["rip"] = rip + instruction.size
         self._do(instruction, registers)
         return True

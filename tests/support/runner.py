@@ -15,7 +15,8 @@ from nullmodem.rsp.hexadecimal import ADDRESS_SPACE
 from nullmodem.rsp.requests import parse_request
 from nullmodem.session.breakpoints import BreakpointTable
 from nullmodem.session.model import StopReason
-from nullmodem.session.running import SIGTRAP, Runner
+from nullmodem.session.running import Runner
+from nullmodem.session.signals import SIGTRAP
 from nullmodem.session.stopped import StoppedTarget
 from nullmodem.stub.client import KgdbStub, Patience
 from nullmodem.stub.x86_64 import X86_64

@@ -53,14 +53,17 @@ class DebugEvents:
     def _as_stored(self, number: int) -> bytes:
         return number.to_bytes(self._size, "little", signed=True)
 
-    def states(self, memory: Memory) -> dict[int, bytes]:
-        """The state of every event of every online processor, by its address. Raises MemoryFault, KernelDataError."""
+    def states(self, memory: Memory, slots: int) -> dict[int, bytes]:
+        """The states of every online processor's events for its first ``slots`` registers, by their addresses.
+
+        Raises MemoryFault, KernelDataError.
+        """
         offsets = self._tasks.per_cpu_offsets(memory, self._tasks.online(memory)).values()
-        slots = memory.read(self._slots, self._count * self._slot_size)
+        table = memory.read(self._slots, self._count * self._slot_size)
         found = {}
-        for slot in range(self._count):
+        for slot in range(min(slots, self._count)):
             at = slot * self._slot_size + self._pointer
-            per_cpu = int.from_bytes(slots[at : at + 8], "little")
+            per_cpu = int.from_bytes(table[at : at + 8], "little")
             if not per_cpu:
                 continue  # kgdb has not come to make them yet
             for offset in offsets:

@@ -11,11 +11,14 @@ dbg_deactivate_sw_breakpoints), so nothing here needs to be lifted for memory to
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from nullmodem.errors import BreakpointRefused, StubError, WireTimeout
 from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.session.model import StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Set
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 EPERM, ENOENT, EEXIST = 1, 2, 17
 E2BIG = 7
 """kgdb has 1000 slots and reuses one only for the same address (KGDB_MAX_BREAKPOINTS, dbg_set_sw_break)."""
+HARDWARE_LENGTH = 1
+"""Of a hardware breakpoint, as the stub wants it (kgdb_set_hw_break in arch/x86/kernel/kgdb.c)."""
+MOST_TRAPS = 64
+"""Addresses remembered at which the stub has had a software breakpoint."""
 MOST_KEPT = 8
 """Breakpoints that stay in the stub although nobody wants them now."""
 
@@ -56,6 +63,9 @@ class BreakpointTable:
         self._owners: dict[Breakpoint, set[str]] = {}
         self._armed: set[Breakpoint] = set()
         self._proven: set[Breakpoint] = set()
+        self.park: int | None = None
+        self._has_held = False
+        self._traps: deque[int] = deque(maxlen=MOST_TRAPS)
         self._standing: frozenset[Breakpoint] = frozenset()
         self._doubted = False
 
@@ -81,6 +91,10 @@ class BreakpointTable:
         """Who wants an execution breakpoint, of either kind, at ``address``."""
         return frozenset(owner for owner, _breakpoint in self.owned(address))
 
+    def addresses(self, owner: str) -> frozenset[int]:
+        """Where this one wants execution breakpoints."""
+        return frozenset(b.address for b, owners in self._owners.items() if owner in owners and b.kind in _EXECUTION)
+
     def owned(self, address: int) -> frozenset[tuple[str, Breakpoint]]:
         """The same, with the breakpoints."""
         return frozenset(
@@ -98,9 +112,18 @@ class BreakpointTable:
         """Whether the stub has a software breakpoint at ``address``."""
         return any(b.address == address and b.is_software for b in self._armed)
 
+    def has_trapped(self, address: int) -> bool:
+        """Whether a processor may have run into a trap of ours at ``address`` that it has not reported yet."""
+        return address in self._traps
+
     def hardware_at(self, address: int) -> bool:
         """Whether the stub has a hardware breakpoint, no watchpoint, at ``address``."""
         return any(b.address == address and b.kind is BreakpointKind.HARDWARE for b in self._armed)
+
+    def reason_at(self, address: int) -> StopReason:
+        """Why a target that has come to a wanted breakpoint at ``address`` is shown."""
+        software = any(b.address == address and b.is_software for b in self._owners)
+        return StopReason.BREAKPOINT if software else StopReason.HARDWARE_BREAKPOINT
 
     @property
     def has_forgotten_watch(self) -> bool:
@@ -116,6 +139,10 @@ class BreakpointTable:
         """
         if breakpoint_ not in self._armed and breakpoint_ not in self._proven:
             self._settle()
+            if not breakpoint_.is_software:  # what nobody wants any more may be in the way
+                for other in sorted(b for b in self._armed - self._standing if not b.is_software):
+                    if other not in self._owners:
+                        self._remove(other)
             try:
                 self._insert(breakpoint_)
             except StubError as error:
@@ -156,14 +183,16 @@ class BreakpointTable:
         *,
         extra: Iterable[Breakpoint] = (),
         without: Iterable[int] = (),
+        held: Set[int] = frozenset(),
         watching: bool = True,
         keeping: bool = False,
         dropping: Set[int] = frozenset(),
     ) -> None:
         """Make the stub's set the wanted one, plus ``extra``, minus execution breakpoints at the addresses ``without``.
 
-        Without ``watching``, minus every watchpoint too. ``keeping``: a few software breakpoints that are not wanted
-        any more may stay, because they may be wanted again soon; but not those at the addresses ``dropping``.
+        ``held``: addresses that have a hardware breakpoint instead, if there is a debug register left for it. Without
+        ``watching``, minus every watchpoint too. ``keeping``: a few software breakpoints that are not wanted any more
+        may stay, because they may be wanted again soon; but not those at the addresses ``dropping``.
 
         Raises:
             StubError: the stub refuses one that it had accepted before.
@@ -175,7 +204,8 @@ class BreakpointTable:
             for b in (*self._owners, *self._standing, *extra)
             if (b.address not in lifted if b.kind in _EXECUTION else watching)
         }
-        unwanted = self._armed - target
+        holding = self._holding(held)
+        unwanted = self._armed - target - holding
         in_the_way = lifted | dropping
         for breakpoint_ in sorted(unwanted):
             kept = keeping and breakpoint_.is_software and len(unwanted) <= MOST_KEPT
@@ -183,6 +213,20 @@ class BreakpointTable:
                 self._remove(breakpoint_)
         for breakpoint_ in sorted(target - self._armed):
             self._insert(breakpoint_)
+        for breakpoint_ in sorted(holding - self._armed):
+            with contextlib.suppress(StubError):
+                self._insert(breakpoint_)
+
+    def _holding(self, held: Set[int]) -> set[Breakpoint]:
+        """Hardware breakpoints that hold places, or one where nobody comes by, once some have been held.
+
+        A processor that enters the debugger by a debug exception or an NMI has its debug registers switched on again,
+        as they were, when it leaves (local_db_restore in arch/x86/include/asm/debugreg.h), so one that is taken out may
+        stay on, and stop the processor again and again with nobody to be told of it.
+        """
+        self._has_held = self._has_held or bool(held)
+        places = held or ({self.park} if self._has_held and self.park is not None else set())
+        return {Breakpoint(BreakpointKind.HARDWARE, address, HARDWARE_LENGTH) for address in places}
 
     def stub_forgot(self) -> None:
         """The stub dropped everything: it was sent ``?`` or ``D``, or the machine was reset."""
@@ -222,6 +266,8 @@ class BreakpointTable:
             elif not (error.errno == EEXIST and breakpoint_.is_software):
                 raise
         self._armed.add(breakpoint_)
+        if breakpoint_.is_software and breakpoint_.address not in self._traps:
+            self._traps.append(breakpoint_.address)
 
     def _start_over(self) -> None:
         """Every slot holds an address once used: have the stub forget them all, and put back what is in use."""

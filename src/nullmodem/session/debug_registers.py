@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import KernelDataError, MemoryFault
 from nullmodem.kernel.debug_events import DebugEvents
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.session.view import KernelView
 
+ALL_SLOTS: Final = 16
+
 
 class DebugRegisters:
     """Makes the stub's events active when the first hardware breakpoint is set, and puts them back at the end."""
@@ -20,16 +22,20 @@ class DebugRegisters:
     def __init__(self, target: StoppedTarget, kernel: KernelView) -> None:
         self._target = target
         self._kernel = kernel
-        self._before: dict[int, bytes] | None = None
+        self._before: dict[int, bytes] = {}
+        self._enabled = 0
 
-    def enable(self) -> None:
-        """Have hits reported. What has no such events reports them by other means, or refuses hardware breakpoints."""
-        if self._before is not None:
+    def enable(self, slots: int = ALL_SLOTS) -> None:
+        """Have hits reported, those of the first ``slots`` debug registers of each processor.
+
+        What has no such events reports them by other means, or refuses hardware breakpoints.
+        """
+        if slots <= self._enabled:
             return
-        self._before = {}
+        self._enabled = slots
         try:
             events = DebugEvents(self._kernel.types, self._kernel.vmlinux, self._kernel.slide)
-            for address, state in events.states(self._target).items():
+            for address, state in events.states(self._target, slots).items():
                 if state == events.off:
                     self._target.write(address, events.active)
                     self._before[address] = state
@@ -38,7 +44,7 @@ class DebugRegisters:
 
     def restore(self) -> None:
         """Leave the events as they were found, those that can still be written: the target is let go in any case."""
-        before, self._before = self._before or {}, None
+        before, self._before, self._enabled = self._before, {}, 0
         for address, state in before.items():
             with contextlib.suppress(MemoryFault):
                 self._target.write(address, state)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nullmodem.session.barrier import Barrier
 from nullmodem.session.model import Answer, ModulesChanged, ResumeKind, Resumption, StopReason
 from nullmodem.session.module_events import take_in
-from nullmodem.session.running import SIGTRAP
+from nullmodem.session.signals import SIGTRAP
 from nullmodem.session.threads import require_own
 
 if TYPE_CHECKING:

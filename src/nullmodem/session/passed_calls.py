@@ -43,21 +43,39 @@ class PassedCalls:
         self._who: tuple[str, int | None] | None = None
         self._passed: set[int] = set()
         self._awaited: Call | None = None
+        self._users: dict[str, frozenset[int]] = {}
 
     @property
     def is_on_its_way(self) -> bool:
         """Whether a function that was called from a line is being run to its return."""
         return self._awaited is not None
 
+    @property
+    def awaited_alone(self) -> int | None:
+        """Where that function returns to, if the client's user has not asked for a stop there: then it is the one
+        thread that is waited for."""
+        if self._awaited is None or self._who is None:
+            return None
+        at = self._awaited.returns_to
+        return None if at in self._users.get(self._who[0], frozenset()) else at
+
     def forget(self) -> None:
         """The command has ended, or may have."""
         self._who = self._awaited = None
         self._passed.clear()
 
-    def resumed(self, client: str, request: Resume, standing: Standing, *, has_stop_at_return: bool) -> frozenset[int]:
+    def resumed(
+        self,
+        client: str,
+        request: Resume,
+        standing: Standing,
+        *,
+        has_stop_at_return: bool,
+        stops_at: frozenset[int] = frozenset(),
+    ) -> frozenset[int]:
         """A client has the target go on; the functions it steps over, if it steps.
 
-        ``has_stop_at_return``: it has a breakpoint where the call that led here returns to.
+        ``has_stop_at_return``: it has a breakpoint where the call that led here returns to; ``stops_at``: all it has.
         """
         if self._who != (client, standing.thread):
             self.forget()
@@ -74,6 +92,9 @@ class PassedCalls:
             self._awaited = call
         else:
             self.forget()
+        if self._awaited is None:
+            # What it has set now, its user wants. The one where it stands is left out, to be stepped off.
+            self._users[client] = stops_at | (self._users.get(client, frozenset()) & {standing.pc})
         return frozenset(self._passed)
 
     @staticmethod

@@ -38,6 +38,11 @@ class Planner:
             self._commanding, self.command_began = client, self._meter.cost
         return self.plan(world, request, self._passable(client, request, stop))
 
+    def awaited(self, client: str) -> int | None:
+        """Where the client has the target stopped for the thread alone that it steps, and nobody else wants a stop."""
+        at = self.passed_calls.awaited_alone
+        return at if at is not None and self._table.owners(at) == {client} else None
+
     @property
     def in_command(self) -> bool:
         """Whether a client that stands at a stop may go on by itself, because its command has not ended."""
@@ -71,4 +76,5 @@ class Planner:
         matters = call is not None or self.passed_calls.is_on_its_way
         standing = Standing(stop.reason, target.thread, target.pc, target.own_sp if matters else 0, call)
         stops = call is not None and client in self._table.owners(call.returns_to)
-        return self.passed_calls.resumed(client, request, standing, has_stop_at_return=stops)
+        own = self._table.addresses(client)
+        return self.passed_calls.resumed(client, request, standing, has_stop_at_return=stops, stops_at=own)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nullmodem.errors import IdentityError, KernelDataError, MemoryFault, TargetError, WireClosed
 from nullmodem.session.model import State, StopReason
-from nullmodem.session.running import SIGTRAP
+from nullmodem.session.signals import SIGTRAP
 from nullmodem.session.view import KernelView
 
 if TYPE_CHECKING:

@@ -9,18 +9,20 @@ every time (kernel/debug/debug_core.c rounds the others up at the next stop, wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.session.arrival import Arrival
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
+from nullmodem.session.guard import Guard
+from nullmodem.session.journey import Journey
 from nullmodem.session.model import StopReason
+from nullmodem.session.signals import SIGINT, SIGTRAP
 from nullmodem.session.stepping import (
     Assign,
     ContinuePlan,
     Done,
-    Plan,
     RangePlan,
     Run,
     SingleStep,
@@ -35,38 +37,14 @@ if TYPE_CHECKING:
     from nullmodem.rsp.replies import StopReply
     from nullmodem.session.hooks import Hook
     from nullmodem.session.owner import Owner
+    from nullmodem.session.stepping import Plan
     from nullmodem.session.stopped import StoppedTarget
+    from nullmodem.session.world import World
     from nullmodem.stub.client import KgdbStub
 
-SIGINT, SIGTRAP = 2, 5
 MOST_HELD = 100
 """How often a thread is sent back onto a breakpoint until another one has come where it is to stop. That one may wait
 for the same processor, which the first gives up to it within some ticks of the clock, or for the first itself."""
-HOST_SIGNALS = {7: 10, 10: 30, 12: 31}
-"""The stub reports Linux's numbers where gdb has its own: SIGBUS, SIGUSR1, SIGUSR2 (include/gdb/signals.def)."""
-
-
-class Arrival(Enum):
-    """What a stop turned out to be."""
-
-    MOVE_ENDED = auto()
-    LATE_STEP = auto()
-    UNWANTED = auto()
-    HELD = auto()
-    FOREIGN = auto()
-    HOOK = auto()
-    BREAKPOINT = auto()
-    UNEXPLAINED = auto()
-
-
-@dataclass(slots=True)
-class _Journey:
-    """A plan under way. ``outstanding`` is the move the target was last set on and has not ended. ``passing``: it is a
-    part of a client's way through a source line."""
-
-    plan: Plan
-    passing: bool = False
-    outstanding: Run | SingleStep | None = None
 
 
 class Runner:
@@ -81,22 +59,30 @@ class Runner:
         self._target = target
         self._table = table
         self._owner = owner
-        self._journey = _Journey(ContinuePlan())
+        self._journey = Journey(ContinuePlan())
         self._steps = Steps(stub.arch, target)
+        self.guard = Guard(stub.arch, target, table)
         self._passed: int | None = None
         self._held = 0
         self.hooks: dict[int, Hook] = {}
         self.interrupted: Callable[[], bool] = lambda: False
         self.is_break_in: Callable[[int], bool] = lambda _pc: False
 
+    def meet(self, world: World) -> None:
+        """The target is known from here on."""
+        self.hooks = world.hooks
+        self.is_break_in = partial(world.kernel.behind_own_trap, trap=self._stub.arch.trap)
+        self.guard.ready = world.can_hold_a_place
+
     # -- going ---------------------------------------------------------------------------------------------------
 
-    def start(self, plan: Plan, *, passing: bool = False) -> None:
+    def start(self, plan: Plan, *, passing: bool = False, awaited: int | None = None) -> None:
         """Set out on ``plan`` from where the target stands; what the last plan left undone is forgotten.
 
-        ``passing``: a client runs to where a call returns to, on its way through a line, and will step on from there.
+        ``passing``: a client runs to where a call returns to, on its way through a line, and will step on from there;
+        ``awaited``: it is there that it waits for the target's thread, and for no other.
         """
-        self._journey = _Journey(plan, passing)
+        self._journey = Journey(plan, passing, None if awaited is None else (self._target.thread, awaited))
         self._held = 0
         self._passed = self._target.own_pc
         self._continue_plan()
@@ -108,7 +94,7 @@ class Runner:
 
     def forget(self) -> None:
         """The plan under way has failed."""
-        self._journey = _Journey(ContinuePlan())
+        self._journey = Journey(ContinuePlan())
 
     @property
     def late_steps(self) -> frozenset[int]:
@@ -191,6 +177,7 @@ class Runner:
         self._table.synchronise(
             extra=self._temporary(move),
             without=without,
+            held=self._steps.held,
             keeping=self._journey.passing or bool(move.through),
             dropping=move.through,
         )
@@ -202,16 +189,33 @@ class Runner:
             self._stub.resume()
 
     def _step(self) -> None:
+        # Before the flag is set, as what the registers are now tells what a step did.
         self._steps.begin()
+        if self.guard.begin(wanted=self._is_awaited()):
+            self._steps.hold()
         # An emulated processor that steps onto a watchpoint takes one trap inside the other, on the same stack, and the
         # kernel does not survive it. What a step writes is found by comparing what is watched (`on_stepped`).
         # What the plan waits for elsewhere stays in: its thread may get there while this one is taken on.
         move = self._journey.outstanding
         extra = self._temporary(move) if isinstance(move, Run) else ()
         keeping = isinstance(self._journey.plan, RangePlan)
-        self._table.synchronise(extra=extra, without=self._steps.places, watching=False, keeping=keeping)
+        held = self._steps.held
+        self._table.synchronise(extra=extra, without=self._steps.places, held=held, watching=False, keeping=keeping)
         self._leave()
         self._stub.step()
+
+    def _is_awaited(self) -> bool:
+        """Whether somebody waits for other threads just where this one stands; who steps it off alone may, too."""
+        plan, move = self._journey.plan, self._journey.outstanding
+        alone = isinstance(plan, StepPlan) and plan.alone
+        return alone or self._stands() or (isinstance(move, Run) and self._target.own_pc in move.until)
+
+    def _wait_at_guard(self) -> None:
+        """Have this thread stopped again where a debug register has stopped it."""
+        self.guard.stop_again()
+        self._table.synchronise(without=self._steps.places, held=self._steps.held, watching=False)
+        self._leave()
+        self._stub.resume()
 
     def _leave(self) -> None:
         self._target.flush()
@@ -255,7 +259,7 @@ class Runner:
             case Arrival.HOOK:
                 self._at_hook()
             case Arrival.BREAKPOINT:
-                self._at_breakpoint(StopReason.BREAKPOINT if hit else StopReason.HARDWARE_BREAKPOINT)
+                self._at_breakpoint()
             case Arrival.UNEXPLAINED:
                 self._owner.on_unexplained(reply.signal)
             case Arrival.FOREIGN | Arrival.HELD | Arrival.UNWANTED as nobodys:
@@ -263,11 +267,16 @@ class Runner:
 
     def _pass_over(self, arrival: Arrival) -> None:
         """Go on from a stop that is shown to nobody, or not now."""
-        move, others = self._journey.outstanding, self._target.thread != self.plan_thread
+        move, others, pc = self._journey.outstanding, self._target.thread != self.plan_thread, self._target.own_pc
         if arrival is Arrival.HELD:
             # It stands on the breakpoint again, and runs into it again and again until the step is done.
             self._held += 1
-            self._run(Run(frozenset({self._target.own_pc})))
+            if pc in self._steps.held:
+                self._wait_at_guard()
+            else:
+                self._run(Run(frozenset({pc})))
+        elif self._journey.is_foreign(self._target.thread, pc):
+            self._step()
         elif arrival is Arrival.FOREIGN and isinstance(move, Run) and others and self._held < MOST_HELD:
             # To step it off, the plan's temporary breakpoint would have to go for all, and the plan's own thread could
             # pass unseen: it would never stop. So it waits there, too.
@@ -298,11 +307,15 @@ class Runner:
             self._steps.ended()
         if pc in self.hooks and (hit or stepped):
             return Arrival.HOOK
-        if not (hit or stepped or self._table.hardware_at(pc)):
+        guarded = not (hit or stepped) and self.guard.has_held(pc)
+        if not (hit or stepped or guarded or self._table.hardware_at(pc)):
             return Arrival.UNEXPLAINED
-        if self._table.owners(pc) and not stepped:
-            return Arrival.HELD if hit and self._must_wait() else Arrival.BREAKPOINT
-        return self._classify_move(stepped=stepped)
+        if (hit or guarded) and self._journey.is_foreign(thread, pc):
+            return Arrival.FOREIGN
+        owned = not stepped and bool(self._table.owners(pc))
+        if ((owned and (hit or guarded)) or (guarded and pc in self._steps.held)) and self._must_wait():
+            return Arrival.HELD
+        return Arrival.BREAKPOINT if owned else self._classify_move(stepped=stepped)
 
     def _must_wait(self) -> bool:
         """Whether a step that a client asked of another thread alone has to be shown first.
@@ -353,8 +366,7 @@ class Runner:
         pc = self._target.own_pc
         if not self._table.owners(pc) or not self._owner.on_breakpoint(pc):
             return False
-        software = any(b.address == pc and b.is_software for b in self._table.wanted)
-        self._show(StopReason.BREAKPOINT if software else StopReason.HARDWARE_BREAKPOINT, SIGTRAP)
+        self._show(self._table.reason_at(pc), SIGTRAP)
         return True
 
     def _end_move_at(self, pc: int) -> None:
@@ -373,7 +385,7 @@ class Runner:
         elif not self.stop_if_wanted():
             self.go_on()
 
-    def _at_breakpoint(self, reason: StopReason) -> None:
+    def _at_breakpoint(self) -> None:
         pc = self._target.own_pc
         if not self._owner.on_breakpoint(pc):
             self._end_move_at(pc)
@@ -381,7 +393,7 @@ class Runner:
             return
         if not self._journey.passing:
             self._target.read_all_registers()  # a debugger shows the function's arguments
-        self._show(reason, SIGTRAP)
+        self._show(self._table.reason_at(pc), SIGTRAP)
 
     def _show(self, reason: StopReason, signal: int) -> None:
         self._passed = self._target.own_pc

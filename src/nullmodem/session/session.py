@@ -32,7 +32,8 @@ from nullmodem.session.module_news import ModuleNews
 from nullmodem.session.planning import Planner
 from nullmodem.session.reboot import found_elsewhere, is_where_it_was
 from nullmodem.session.reconnection import Reconnection
-from nullmodem.session.running import SIGINT, SIGTRAP, Runner
+from nullmodem.session.running import Runner
+from nullmodem.session.signals import SIGINT, SIGTRAP
 from nullmodem.session.stepping import ContinuePlan
 from nullmodem.session.stopped import StoppedTarget
 from nullmodem.session.threads import public_id, require_own
@@ -106,8 +107,7 @@ class Session:
             raise
         modules, behind = self.world.modules, self.stub.arch.pc_after_breakpoint
         self.stub.after_kdb = partial(take_up, self.target, self.table, self.wishes, modules, behind)
-        self.runner.hooks = self.world.hooks
-        self.runner.is_break_in = partial(self.world.kernel.behind_own_trap, trap=self.stub.arch.trap)
+        self.runner.meet(self.world)
         self.on_visible(StopReason.ATTACHED, SIGTRAP)
 
     def release(self) -> None:
@@ -247,7 +247,8 @@ class Session:
             self.on_visible(StopReason.INTERRUPT, SIGINT)
             return
         plan = self.planner.for_client(self.world, client_id, request, stop)
-        self.set_out(lambda: self.runner.start(plan, passing=self.planner.passed_calls.is_on_its_way))
+        passing, awaited = self.planner.passed_calls.is_on_its_way, self.planner.awaited(client_id)
+        self.set_out(lambda: self.runner.start(plan, passing=passing, awaited=awaited))
 
     def set_out(self, go: Callable[[], None]) -> None:
         """Set the target going. Where that fails with the target at rest and nobody told of it, it is shown."""

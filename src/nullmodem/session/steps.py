@@ -7,7 +7,7 @@ whatever plan is followed by then. Where such a thread is to leave, breakpoints 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import MemoryFault
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class _Before:
     """A thread that was set to step: its pc, and where that leads; with its registers where that can be confused with
-    having run into a breakpoint. ``sps``: its stack pointer there, where that is known without asking."""
+    having run into a breakpoint. ``sps``: its stack pointer there, where that is known without asking. ``held``: a
+    debug register holds its place."""
 
     pc: int
     leads_to: frozenset[int]
     registers: Registers | None
     sps: dict[int, int] = field(default_factory=dict)
+    held: bool = False
 
 
 class Steps:
@@ -50,6 +52,11 @@ class Steps:
         if self._target.thread is not None:
             self._under_way[self._target.thread] = self._before()
 
+    def hold(self) -> None:
+        """A debug register holds the place that the target's thread, which is about to step, leaves."""
+        thread = self._target.thread or 0
+        self._under_way[thread] = replace(self._under_way[thread], held=True)
+
     def forget(self) -> None:
         """The target's thread has stopped with a fault: the kernel forgets the step when that is handed back."""
         self._under_way.pop(self._target.thread or 0, None)
@@ -65,6 +72,11 @@ class Steps:
     def places(self) -> set[int]:
         """Where they are to leave."""
         return {before.pc for before in self._under_way.values()}
+
+    @property
+    def held(self) -> frozenset[int]:
+        """Those of `places` that a debug register holds."""
+        return frozenset(before.pc for before in self._under_way.values() if before.held)
 
     def went_around(self, address: int) -> bool:
         """Whether the target's thread, just behind a breakpoint at ``address``, stepped there without executing it.

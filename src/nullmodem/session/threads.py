@@ -8,6 +8,7 @@ listed when somebody wants them.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from nullmodem.session.model import ResumeKind, State, Thread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nullmodem.session.breakpoints import BreakpointTable
     from nullmodem.session.model import Resume
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.session.view import KernelView
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 PROCESSOR_BASE = 8_000_000
 """Ids of processors start here, above every pid (PID_MAX_LIMIT is 4 million)."""
+REMEMBERED = 64
+"""Threads that have stopped, of which it is known that clients were told of them."""
 _SHADOW_BASE = -2
 """The stub's own id for processor n's context is -2 - n (kernel/debug/gdbstub.c shadow_pid)."""
 
@@ -63,9 +67,15 @@ class ThreadView:
     """The threads of the present stop. `new_stop` must be called at each."""
 
     def __init__(
-        self, stub: KgdbStub, target: StoppedTarget, kernel: KernelView, say: Callable[[str], None] = _silent
+        self,
+        stub: KgdbStub,
+        target: StoppedTarget,
+        kernel: KernelView,
+        table: BreakpointTable,
+        say: Callable[[str], None] = _silent,
     ) -> None:
         self._stub = stub
+        self._table = table
         self._target = target
         self._say = say
         self._round_up = RoundUp(kernel.types, kernel.vmlinux, kernel.slide)
@@ -74,6 +84,7 @@ class ThreadView:
         self._tasks = TaskReader(kernel.types, kernel.vmlinux, kernel.slide)
         shadows = (thread for thread in stub.threads(first_page=True) if thread <= _SHADOW_BASE)
         self._processors = tuple(sorted(_SHADOW_BASE - shadow for shadow in shadows))
+        self._stopped_before: deque[int] = deque(maxlen=REMEMBERED)
         self._listed = False
         self._running: dict[int, Task] | None = None
         self._all: tuple[Task, ...] | None = None
@@ -85,6 +96,9 @@ class ThreadView:
 
     def new_stop(self) -> None:
         """What was read of tasks holds no longer."""
+        last = self._target.thread
+        if last is not None and last > 0 and last not in self._stopped_before:
+            self._stopped_before.append(last)
         self._running = self._all = self._missing = None
         self._listed = False
 
@@ -157,7 +171,7 @@ class ThreadView:
         if wanted > 0 and not self._listed:
             self._stub.threads()  # the stub is asked for a thread only if it has listed it at this stop
             self._listed = True
-        registers = self._target.thread_registers(wanted)
+        registers = self._before_its_trap(self._target.thread_registers(wanted))
         if registers.pc == 0:
             # The stub knows no more of a task that runs nowhere than its stack pointer (sleeping_thread_to_gdb_regs).
             task = next((task for task in self._every_task() if task.pid == public), None)
@@ -176,11 +190,28 @@ class ThreadView:
                 msg = f"processor {number} did not stop with the others, so where it is cannot be known"
                 raise StateError(msg, state=State.RUNNING.value)
 
+    def _before_its_trap(self, registers: Registers) -> Registers:
+        """On several processors one may have run into a breakpoint and wait to report it, when another's stop is shown.
+        Its pc is behind the trap then, in the midst of an instruction, where a debugger would set its next breakpoint.
+        """
+        arch = self._stub.arch
+        at = registers.pc - arch.pc_after_breakpoint
+        if not arch.pc_after_breakpoint or not self._table.has_trapped(at):
+            return registers
+        length = arch.instructions.instruction_length(self._target.code_at(at), at)
+        return registers if length <= arch.pc_after_breakpoint else registers.replace({arch.pc: at})
+
     def exists(self, public: int) -> bool:
-        """Whether clients may still speak of this thread."""
+        """Whether clients may still speak of this thread.
+
+        Of one that has stopped before, gdb asks when another's stop came between it and the end of its step, and
+        forgets the step if it is gone (infrun.c keep_going_stepped_thread).
+        """
         if public >= PROCESSOR_BASE:
             return public - PROCESSOR_BASE in self._processors
-        return public == self._target.thread or any(task.pid == public for task in self._all or ())
+        if public == self._target.thread or any(task.pid == public for task in self._all or ()):
+            return True
+        return public in self._stopped_before and public in self._stub.threads()
 
     def _on_processors(self) -> dict[int, Task]:
         if self._running is None:

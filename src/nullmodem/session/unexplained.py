@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nullmodem.session.break_in import called_by_module
 from nullmodem.session.model import StopReason
-from nullmodem.session.running import HOST_SIGNALS, SIGINT, SIGTRAP
+from nullmodem.session.signals import HOST_SIGNALS, SIGINT, SIGTRAP
 
 if TYPE_CHECKING:
     from nullmodem.session.session import Session

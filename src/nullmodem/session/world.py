@@ -58,6 +58,13 @@ class World:
     irq_regs: InterruptRegisters
     hooks: dict[int, Hook]
 
+    def can_hold_a_place(self) -> bool:
+        """Make debug registers fit to stand in for a breakpoint that one thread is stepped off. False where that is not
+        needed: on one processor no other thread comes by meanwhile."""
+        if self.threads.processors > 1:
+            self.debug_registers.enable(1)
+        return self.threads.processors > 1
+
     def describe(self, address: int) -> str:
         """``function+0x12`` of the kernel, or ``module:function+0x12 (file.c:34)``."""
         module = self.modules.containing(address)
@@ -94,8 +101,9 @@ def meet(
     hooks = {hook.address: hook for hook in _place(stub, target, kernel)}
     length = stub.arch.breakpoint_length
     table.keep(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in hooks)
+    table.park = kernel.text.start  # code that runs once, before there is a debugger
     program = KernelProgram(files.vmlinux, kernel.slide, target)
-    threads = ThreadView(stub, target, kernel, say)
+    threads = ThreadView(stub, target, kernel, table, say)
     irq_regs = InterruptRegisters(files.types, files.vmlinux, kernel.slide)
     return World(kernel, program, modules, threads, DebugRegisters(target, kernel), SourceLines(), irq_regs, hooks)
 

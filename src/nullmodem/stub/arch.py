@@ -138,7 +138,8 @@ class Arch:
     ``bufmax`` is the stub's buffer in characters; ``m`` must never ask for more than ``max_read`` bytes, because
     ``gdb_cmd_memread`` in kernel/debug/gdbstub.c does not check and writes past its buffer. ``word``: bytes of an
     address. ``saved``: what the kernel keeps of interrupted code; the others are not real. ``watches_reads_alone``: a
-    debug register can be told to stop at reads and not at writes.
+    debug register can be told to stop at reads and not at writes. ``resume_flag``: a register and the bit in it that
+    has the next instruction executed although a hardware breakpoint stands on it.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Arch:
     watches_reads_alone: bool
     writable: frozenset[str]
     instructions: InstructionSet
+    resume_flag: tuple[str, int] | None = None
 
     @property
     def g_length(self) -> int:

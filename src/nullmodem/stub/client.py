@@ -354,8 +354,7 @@ class KgdbStub:
     def _check_thread(self, thread: int) -> None:
         # An id that is not there makes getthread() index kgdb_info[] out of bounds: `Hg-9` oopses the kernel.
         if thread not in self._known_threads and thread not in self._processors:
-            msg = f"thread {thread} is not one the stub has listed at this stop"
-            raise LocalProtocolError(msg)
+            raise LocalProtocolError(f"thread {thread} is not one the stub has listed at this stop")
 
     def _select(self, thread: int | None) -> None:
         if thread == self._selected:

@@ -324,7 +324,8 @@ class Exchange:
                     return payload
                 stops.append(payload)
             remaining = deadline - self._clock()
-            if remaining <= 0 or not self._wait(self._stream, remaining):
+            readable = remaining > 0 and self._wait(self._stream, remaining)
+            if not readable:
                 try:
                     self._on_timeout(request, patience, again=again)
                 except WireTimeout:
@@ -332,7 +333,7 @@ class Exchange:
                     raise
                 deadline = self._clock() + patience
             before = self._output_count
-            self._receive()
+            self._receive(readable=readable)
             if self._output_count != before:
                 deadline = self._clock() + patience
                 if self._clock() > latest and not self._pending:
@@ -359,8 +360,9 @@ class Exchange:
         msg = f"no answer to {type(request).__name__} within {patience:.1f} s"
         raise WireTimeout(msg, hint="The target may have reset, or another program may be using the line.")
 
-    def _receive(self) -> None:
-        if not wait_readable([self._stream], 0):
+    def _receive(self, *, readable: bool = False) -> None:
+        """Take what is there; ``readable``: that something is, is known. A byte may come by itself, so this counts."""
+        if not readable and not wait_readable([self._stream], 0):
             return
         data = self._stream.read()
         if data is None:

@@ -240,4 +240,5 @@ X86_64 = Arch(
     watches_reads_alone=False,
     writable=frozenset(_NAMES_64) - {"rsp"} | {"eflags"},
     instructions=X86Instructions(),
+    resume_flag=("eflags", 1 << 16),
 )

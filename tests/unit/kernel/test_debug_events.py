@@ -45,7 +45,7 @@ def test_the_state_of_every_event_of_every_online_processor_is_found(layouts: Fa
     first, *_ = states
     layouts.poke(memory, first, ERROR, 4)
     events = DebugEvents(layouts.types, layouts.vmlinux, SLIDE)
-    found = events.states(memory)
+    found = events.states(memory, 16)
     assert set(found) == set(states)
     assert found.pop(first) == ERROR.to_bytes(4, "little", signed=True)
     assert set(found.values()) == {events.off}
@@ -54,17 +54,17 @@ def test_the_state_of_every_event_of_every_online_processor_is_found(layouts: Fa
 
 def test_registers_for_which_no_events_were_made_are_passed_over(layouts: FakeKernel) -> None:
     memory, states = with_events(layouts, slots=1)
-    assert set(DebugEvents(layouts.types, layouts.vmlinux, SLIDE).states(memory)) == set(states)
+    assert set(DebugEvents(layouts.types, layouts.vmlinux, SLIDE).states(memory, 16)) == set(states)
     layouts.poke(memory, AREAS[2] + PER_CPU, 0)
-    assert len(DebugEvents(layouts.types, layouts.vmlinux, SLIDE).states(memory)) == 1
-    assert not DebugEvents(layouts.types, layouts.vmlinux, SLIDE).states(layouts.memory())
+    assert len(DebugEvents(layouts.types, layouts.vmlinux, SLIDE).states(memory, 16)) == 1
+    assert not DebugEvents(layouts.types, layouts.vmlinux, SLIDE).states(layouts.memory(), 16)
 
 
 def test_an_event_that_cannot_be_read_is_a_fault(layouts: FakeKernel) -> None:
     memory, _ = with_events(layouts)
     layouts.poke(memory, AREAS[0] + PER_CPU, 0xFFFF_8880_0700_0000)
     with pytest.raises(MemoryFault):
-        DebugEvents(layouts.types, layouts.vmlinux, SLIDE).states(memory)
+        DebugEvents(layouts.types, layouts.vmlinux, SLIDE).states(memory, 16)
 
 
 def test_a_kernel_without_such_events_is_told_apart(notes: FakeKernel) -> None:

@@ -56,3 +56,31 @@ def test_it_is_forgotten_by_a_step_a_continue_another_client_and_another_thread(
         shown(calls)
         assert calls.resumed(client, request, replace(RETURNED, thread=thread), has_stop_at_return=False) == set()
         assert calls.resumed(client, RANGE, replace(RETURNED, thread=thread), has_stop_at_return=False) == set()
+
+
+def awaited(calls: PassedCalls, *before: int, pc: int = 0x1000) -> int | None:
+    """A client that has these breakpoints steps from ``pc`` to a call and continues, with one where that returns to."""
+    start = Standing(StopReason.BREAKPOINT, 7, pc, 0x8000)
+    calls.resumed("gdb", RANGE, start, has_stop_at_return=False, stops_at=frozenset(before))
+    now = frozenset({*before, CALL.returns_to})
+    calls.resumed("gdb", RUN, IN_FUNCTION, has_stop_at_return=True, stops_at=now)
+    return calls.awaited_alone
+
+
+def test_where_a_call_returns_to_one_thread_is_waited_for_unless_the_user_has_a_breakpoint_there() -> None:
+    assert awaited(PassedCalls(), 0x3000) == CALL.returns_to
+    assert awaited(PassedCalls(), 0x3000, CALL.returns_to) is None
+
+
+def test_a_breakpoint_that_is_left_out_to_be_stepped_off_is_the_users_still() -> None:
+    calls = PassedCalls()
+    calls.resumed("gdb", RUN, RETURNED, has_stop_at_return=False, stops_at=frozenset({CALL.returns_to}))
+    assert awaited(calls, pc=CALL.returns_to) is None
+    assert awaited(calls) == CALL.returns_to  # it was deleted
+
+
+def test_nobody_is_waited_for_when_the_function_has_returned() -> None:
+    calls = PassedCalls()
+    awaited(calls)
+    calls.resumed("gdb", RANGE, RETURNED, has_stop_at_return=False)
+    assert calls.awaited_alone is None

@@ -97,7 +97,7 @@ def test_a_target_that_ran_is_seen_to_be_the_same_has_its_breakpoints_and_nobody
     assert rig.machine.software == armed
     since = rig.fake.requests[before:]
     assert since.count(b"?") == 1, "the stub is made to forget what it may have"
-    assert [request for request in since if request[:1] == b"Z"] == [b"Z0,%x,1" % at for at in sorted(armed)]
+    assert [request for request in since if request[:2] == b"Z0"] == [b"Z0,%x,1" % at for at in sorted(armed)]
     rig.happen(Arrival(code(rig)))
     assert gdb.stop().thread == PID
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import StopReason
-from nullmodem.session.running import SIGINT
+from nullmodem.session.signals import SIGINT
 from nullmodem.session.stepping import ContinuePlan, RangePlan, StepPlan
 from nullmodem.stub.x86_64 import X86_64
 from support.minicpu import BREAK_IN, DEC, INC, RET, SELF, MiniCpus, addresses, call, jump_if, machine

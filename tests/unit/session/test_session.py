@@ -16,8 +16,8 @@ from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.events import EventBus
 from nullmodem.session.hooks import Hook, HookPoint
 from nullmodem.session.model import Answer, Resume, ResumeKind, State, StopReason
-from nullmodem.session.running import SIGTRAP
 from nullmodem.session.session import Session
+from nullmodem.session.signals import SIGTRAP
 from support.minicpu import BREAK_IN, INC, PAGE, SELF, TEXT, MiniCpus, addresses, machine
 from support.runner import stub_on
 

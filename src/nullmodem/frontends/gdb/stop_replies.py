@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nullmodem.errors import NullmodemError, StateError, WireClosed
 from nullmodem.rsp import replies
 from nullmodem.session.model import Access, StopReason
-from nullmodem.session.running import SIGINT
+from nullmodem.session.signals import SIGINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
