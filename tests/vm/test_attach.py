@@ -31,7 +31,7 @@ from nullmodem.targets.spec import QemuSpec
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.recording import read_recording
 from nullmodem.wire.spec import parse_wire
-from support.lines import Ser2net, free_port
+from support.lines import Ser2net
 from support.modules import copy_module
 
 if TYPE_CHECKING:
@@ -357,22 +357,6 @@ def test_a_wrong_request_is_refused_before_a_line_is_opened(cli: Cli, arguments:
     assert result.returncode in (1, 2)
     assert complaint in result.stderr
     assert "Traceback" not in result.stderr
-
-
-def test_a_break_by_telnet_stops_it_again_and_again() -> None:
-    port = free_port()
-    device = f"socket,host=127.0.0.1,port={port},server=on,wait=off,telnet=on,nodelay=on"
-    with contextlib.ExitStack() as stack:
-        board = boot_board(stack, "6.1", device, shared=True, at=f"telnet:127.0.0.1:{port}")
-        with board.attached(ways=("break",)) as machine:
-            for _ in range(3):
-                assert machine.interrupt().reason is StopReason.INTERRUPT
-                machine.continue_target()
-        board.sh("echo 16 > /proc/sys/kernel/sysrq")  # some keys, and not this one
-        with pytest.raises(TargetError) as failed, board.attached(ways=("break",)):
-            pass
-        assert "kernel.sysrq does not allow it" in failed.value.message
-        assert board.sh("echo alive") == "alive\n"
 
 
 def test_a_line_of_its_own_through_ser2net_and_a_console_elsewhere(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from nullmodem.wire.network import open_rfc2217
 from nullmodem.wire.opening import open_wire
 from nullmodem.wire.spec import Rfc2217Wire, parse_wire
 from nullmodem.wire.streams import ByteStream
-from support.lines import Ser2net, device, null_modem
+from support.lines import Ser2net, device, null_modem, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -294,3 +294,61 @@ def test_a_device_that_goes_is_an_end_and_then_an_error(terminal: tuple[int, str
     stream.close()
     stream.close()
     assert stream.fileno() == -1
+
+
+class SerialServer:
+    """The far end of RFC 2217, as a terminal server has it: grants everything, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.told: list[bytes] = []
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            connection, _address = self._listener.accept()
+            with connection:
+                rest = b""
+                while data := connection.recv(4096):
+                    rest = self._answer(rest + data, connection)
+
+    def _answer(self, data: bytes, connection: socket.socket) -> bytes:
+        """Telnet in its plainest: agree to everything, and repeat each command of the port's with 100 added."""
+        while data.startswith(b"\xff"):
+            if data[1:2] == b"\xfa":
+                body, end, rest = data[2:].partition(b"\xff\xf0")
+                if not end:
+                    return data
+                if body[:1] == b"\x2c":
+                    self.told.append(body[1:])
+                    connection.sendall(b"\xff\xfa\x2c" + bytes((body[1] + 100,)) + body[2:] + end)
+                data = rest
+            elif data[1:2] in (b"\xfb", b"\xfd"):
+                connection.sendall(b"\xff" + (b"\xfd" if data[1:2] == b"\xfb" else b"\xfb") + data[2:3])
+                data = data[3:]
+            else:
+                self.told.append(data[:2])
+                data = data[2:]
+        return data
+
+    def close(self) -> None:
+        self._listener.close()
+        self._thread.join(10)
+
+
+def test_a_break_goes_through_a_real_ser2net_to_a_serial_server_behind_it(tmp_path: Path) -> None:
+    """A pseudo terminal carries none, so what is behind ser2net is another server: there the BREAK arrives."""
+    with contextlib.closing(SerialServer()) as behind:
+        server = Ser2net(tmp_path)
+        port = server.add(f"telnet(rfc2217),tcp,127.0.0.1,{behind.port}")
+        with server.run(), contextlib.closing(open_wire(parse_wire(f"rfc2217:127.0.0.1:{port}"))) as line:
+            assert b"\x01" + (115200).to_bytes(4, "big") in behind.told, "the rate is set there"
+            line.send_break()
+            until(lambda: any(is_break(word) for word in behind.told), "a BREAK at the server behind")
+
+
+def is_break(word: bytes) -> bool:
+    """IAC BRK, or SET-CONTROL with BREAK on."""
+    return word in (b"\xff\xf3", b"\x05\x05")
