@@ -31,6 +31,7 @@ _DEBUGINFOD: Final = (12, 1)
 _INDEX_CACHE: Final = (13, 1)
 _VERSION: Final = re.compile(r"^GNU gdb .*?(\d+)\.(\d+)\S*$", re.MULTILINE)
 _VERSION_SECONDS: Final = 30.0  # the first start of a gdb with Python in it can take seconds on a loaded machine
+AGAIN: Final = Path(__file__).with_name("again.gdb")
 _END_SECONDS: Final = 5.0
 _ENDS: Final = (signal.SIGTERM, signal.SIGHUP)
 
@@ -144,7 +145,7 @@ def command_line(gdb: Gdb, invitation: Invitation) -> list[str]:
     command += SETTINGS
     # The files the target names are on this machine. Left to find that out, gdb warns of it at every start.
     command += ["-iex", "set sysroot"]
-    command += [invitation.vmlinux, "-ex", f"target remote {invitation.remote}"]
+    command += [invitation.vmlinux, *_connecting(invitation.remote)]
     # A location in a module that comes later is not worth a question.
     for location in invitation.breakpoints:
         command += ["-ex", f"with breakpoint pending on -- break {location}"]
@@ -152,6 +153,12 @@ def command_line(gdb: Gdb, invitation: Invitation) -> list[str]:
         source = f"-source {invitation.init_file} -function " if invitation.init_file else ""
         command += ["-ex", f"tbreak {source}{invitation.init_function}", "-ex", "continue"]
     return [*command, *invitation.arguments]
+
+
+def _connecting(remote: str) -> list[str]:
+    """Connect, and once more where that was interrupted."""
+    quoted = remote.replace("\\", "\\\\").replace('"', '\\"')
+    return ["-ex", f"target remote {remote}", "-ex", f'set $nullmodem_remote = "{quoted}"', "-x", str(AGAIN)]
 
 
 def run_in_foreground(

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +16,9 @@ import pexpect
 import pytest
 
 from nullmodem.errors import UsageError
-from nullmodem.frontends.gdb.launch import Gdb, Invitation, command_line, find_gdb
+from nullmodem.frontends.gdb.launch import AGAIN, Gdb, Invitation, command_line, find_gdb
 from support.cli import ended
+from support.gdb import debian, wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +133,7 @@ def test_the_command_goes_to_init_and_lets_the_users_words_come_last() -> None:
     assert "set debuginfod enabled off" in command[:vmlinux]
     assert command[vmlinux + 1 :] == [
         *("-ex", "target remote /r/gdb.sock"),
+        *("-ex", 'set $nullmodem_remote = "/r/gdb.sock"', "-x", str(AGAIN)),
         *("-ex", "with breakpoint pending on -- break foo.c:12"),
         *("-ex", "with breakpoint pending on -- break bar"),
         *("-ex", "tbreak -source foo.c -function foo_init"),
@@ -163,6 +167,29 @@ def test_settings_the_gdb_does_not_know_are_not_asked_of_it() -> None:
     new = command_line(Gdb("gdb", (18, 1)), Invitation("v", "r"))
     assert "set debuginfod enabled off" not in old
     assert "set debuginfod enabled off" in new
+
+
+@pytest.mark.gdb
+@pytest.mark.parametrize("path", [debian, wheel])
+def test_ctrl_c_while_gdb_connects_does_not_leave_it_without_a_target(path: Callable[[], str], tmp_path: Path) -> None:
+    """A second one does: the user means it."""
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as stack:
+        address = str(tmp_path / "gdb.sock")
+        listener.bind(address)
+        listener.listen()
+        listener.settimeout(30)
+        command = command_line(find_gdb(path()), Invitation("/dev/null", address, arguments=("-ex", "echo over\\n")))
+        gdb = pexpect.spawn(command[0], [*command[1:], "-nx"], timeout=30, use_poll=True, encoding="utf-8")
+        stack.callback(gdb.close, force=True)
+        for once_more in (True, False):
+            connection, _address = listener.accept()
+            stack.enter_context(connection)
+            connection.settimeout(30)
+            assert connection.recv(1)  # it waits for an answer
+            gdb.sendintr()
+            if once_more:
+                gdb.expect_exact("once more (Ctrl-C ends that)")
+        gdb.expect_exact("over")
 
 
 # -- on a terminal -------------------------------------------------------------------------------------------------
