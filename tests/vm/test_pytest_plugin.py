@@ -143,7 +143,8 @@ def boots(result: pytest.RunResult) -> int:
 
 def test_tests_on_one_machine_are_judged_and_reported_one_by_one(suite: pytest.Pytester, tmp_path: Path) -> None:
     suite.makepyfile(test_one=ONE_MACHINE)
-    result = run(suite, "-p", "no:xdist", "--nullmodem-artifacts", str(tmp_path / "kept"))
+    kept = ("--nullmodem-artifacts", str(tmp_path / "kept"), "--junitxml", "report.xml")
+    result = run(suite, "-p", "no:xdist", *kept)
     result.assert_outcomes(passed=7, failed=5, errors=5)
     assert boots(result) == 1
 
@@ -158,6 +159,7 @@ def test_tests_on_one_machine_are_judged_and_reported_one_by_one(suite: pytest.P
     assert re.search(r"^\.text +0x[0-9a-f]+ +0xffffffff", asserted, re.MULTILINE)
     recording = tmp_path / "kept" / re.findall(r"kept/(\S+\.rec) ", asserted)[0]
     assert recording.read_text().startswith("{")
+    assert f'name="nullmodem_attachment" value="{recording}"' in (suite.path / "report.xml").read_text()
     assert "test left" not in asserted
 
     left = report_of(result, "test_a_stop_is_left")

@@ -260,5 +260,8 @@ def pytest_runtest_makereport(
         sections, kept = run.take_evidence()
         if report.failed:
             report.sections += sections
-            report.user_properties += [("nullmodem_attachment", str(path)) for path in kept]
+            # A JUnit report takes them from the last phase's report, which is made of the item's.
+            attachments = [("nullmodem_attachment", str(path)) for path in kept]
+            item.user_properties += attachments
+            report.user_properties += attachments
     return report
