@@ -117,6 +117,16 @@ def test_the_console_is_an_iterator_of_lines(target: Target) -> None:
     assert "one" in console.text()
 
 
+def test_going_on_from_a_fault_hands_it_to_the_kernel(target: Target, tmp_path: Path) -> None:
+    target.build(copy_module("oopsinit", tmp_path))
+    stop = target.wait(after=lambda: target.load("oopsinit"))
+    assert stop.reason is nullmodem.StopReason.FAULT
+    assert stop.frame.module == "oopsinit"
+    stop.continue_()
+    target.machine.live.wait_until_running(30)
+    assert target.run("echo alive").text == "alive\n"
+
+
 def test_a_reboot_keeps_breakpoints_and_modules_that_were_built(target: Target) -> None:
     before = target.interrupt()
     breakpoint_ = target.break_at("simple_read")
@@ -129,16 +139,6 @@ def test_a_reboot_keeps_breakpoints_and_modules_that_were_built(target: Target) 
     assert stop.frame["len"] == 5
     breakpoint_.delete()
     stop.continue_()
-
-
-def test_going_on_from_a_fault_hands_it_to_the_kernel(target: Target, tmp_path: Path) -> None:
-    target.build(copy_module("oopsinit", tmp_path))
-    stop = target.wait(after=lambda: target.load("oopsinit"))
-    assert stop.reason is nullmodem.StopReason.FAULT
-    assert stop.frame.module == "oopsinit"
-    stop.continue_()
-    target.machine.live.wait_until_running(30)
-    assert target.run("echo alive").text == "alive\n"
 
 
 def test_a_target_that_dies_in_the_middle_of_a_step_is_one_clear_error(target: Target) -> None:
