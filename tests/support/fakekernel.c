@@ -103,6 +103,9 @@ char init_uts_ns[400];
 char init_top_pgt[4096];
 __attribute__((section(".data..percpu"))) ulong fixed_percpu_data[8] = { 1 };
 __attribute__((section(".data..percpu"))) struct task_struct *current_task = &init_task;
+extern const char linux_banner[];
+const char *const banners[] = { linux_banner, linux_banner };
+__attribute__((section(".data..ro_after_init"))) int written_at_boot = 7;
 const char linux_banner[] =
 	"Linux version 6.1.99-fake (somebody@somewhere) (gcc 12) #1 SMP Mon Jan  1 00:00:00 UTC 2024\n";
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from nullmodem.errors import IdentityError, KernelDataError, MemoryFault, SymbolError
+from nullmodem.kernel.constants import STRINGS
 from nullmodem.kernel.hooks import ModuleState
 from nullmodem.kernel.load_map import LoadMaps
 from nullmodem.session.model import Module, ModuleProblem
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
     from nullmodem.kernel.memory import Memory
     from nullmodem.kernel.modules import LoadedModule, ModuleReader
+    from nullmodem.symbols.module_file import ModuleFile
     from nullmodem.symbols.store import ModuleStore
+
+
+MOST_STRINGS = 64
+"""Sections kept at most."""
 
 
 class Freed(Protocol):
@@ -45,6 +51,7 @@ class ModuleTable:
         self._maps = LoadMaps(reader)
         self._modules: dict[int, Module] = {}
         self._places_added = False
+        self._strings: dict[tuple[tuple[int, ...], str], bytes] = {}
         self.generation = 0
 
     @property
@@ -59,6 +66,29 @@ class ModuleTable:
     def containing(self, address: int) -> Module | None:
         """The module whose memory, that of its init included while it is there, holds ``address``."""
         return next((module for module in self.all if module.loaded.region_of(address)), None)
+
+    def constant(self, address: int, length: int) -> bytes | None:
+        """Strings of a module's code, from its file; None for all else."""
+        module = self.containing(address)
+        if module is None or module.file is None:
+            return None
+        for loaded in module.sections:
+            section, offset = loaded.section, address - loaded.address
+            if loaded.present and section.name.startswith(STRINGS) and 0 <= offset <= section.size - length:
+                return self._strings_of(module.file, section.name)[offset : offset + length] or None
+        return None
+
+    def _strings_of(self, file: ModuleFile, name: str) -> bytes:
+        """A section's content; empty when the file has been rebuilt since it was verified."""
+        key = (file.stamp, name)
+        if key not in self._strings:
+            if len(self._strings) >= MOST_STRINGS:
+                self._strings.clear()
+            try:
+                self._strings[key] = file.section_bytes(name)
+            except SymbolError:
+                self._strings[key] = b""
+        return self._strings[key]
 
     # -- what the kernel tells ---------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from nullmodem.session.cache import PAGE, CacheStatistics, StopCache
 from nullmodem.session.reading import STACK_LINES, line_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from nullmodem.stub.arch import Registers
@@ -35,11 +35,18 @@ MANY_REGISTERS = 6
 """Read one by one at a stop; whoever wants more wants all, it seems."""
 
 
+def _nothing(_address: int, _length: int) -> bytes | None:
+    return None
+
+
 class StoppedTarget:
     """Memory and registers of one stop. Implements `nullmodem.kernel.memory.Memory`."""
 
     def __init__(self, stub: KgdbStub, *, ahead: int | None = None) -> None:
-        """``ahead``: bytes a read fetches at least while somebody looks around; without it, what suits the line."""
+        """``ahead``: bytes a read fetches at least while somebody looks around; without it, what suits the line.
+
+        ``constants`` knows what is the same in memory as in a verified file; it says None of all else.
+        """
         self._stub = stub
         self._cache = StopCache(stub.read_memory, limit=stub.arch.max_read)
         self._ahead = line_size(stub.baud) if ahead is None else ahead
@@ -50,6 +57,7 @@ class StoppedTarget:
         self._interrupted: Registers | None = None
         self._threads: dict[int, Registers] = {}
         self.thread: int | None = None
+        self.constants: Callable[[int, int], bytes | None] = _nothing
         self._code: dict[int, bytes] = {}
 
     @property
@@ -91,6 +99,10 @@ class StoppedTarget:
 
     def read(self, address: int, length: int) -> bytes:
         """Any number of bytes. Raises MemoryFault."""
+        constant = self.constants(address, length)
+        if constant is not None:
+            self._cache.spared(length)
+            return constant
         return self._cache.read(address, length)
 
     def is_looked_at(self) -> None:
@@ -135,6 +147,8 @@ class StoppedTarget:
     def write(self, address: int, data: bytes) -> None:
         """Any number of bytes. Raises MemoryFault; what was written before the fault stays written."""
         step = self._stub.arch.max_write
+        if self.constants(address, len(data)) is not None:
+            self.constants = _nothing  # whoever changes constants wants to see them changed
         for offset in range(0, len(data), step):
             piece = data[offset : offset + step]
             self._code.clear()

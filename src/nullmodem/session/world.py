@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nullmodem.kernel.constants import Constants
 from nullmodem.kernel.irq_regs import InterruptRegisters
 from nullmodem.kernel.modules import ModuleReader
 from nullmodem.kernel.program import KernelProgram
@@ -98,6 +99,8 @@ def meet(
     kernel = KernelView.identify(files.vmlinux, files.types, target, target.own_pc, lambda: target.own_sp)
     modules = ModuleTable(ModuleReader(files.types, files.vmlinux, kernel.slide), files.finder, files.store, table)
     modules.read_all(target)
+    constants = Constants(files.vmlinux, kernel.slide)
+    target.constants = lambda address, length: constants.read(address, length) or modules.constant(address, length)
     hooks = {hook.address: hook for hook in _place(stub, target, kernel)}
     length = stub.arch.breakpoint_length
     table.keep(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in hooks)
