@@ -21,10 +21,6 @@ pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.slow, pytest.mark.tim
 
 WALKER = 999
 STEPS = 1000
-PASSED_BY = (
-    "one `next` in sixty or so runs on: gdb runs to where a call returns on a breakpoint of its own, and when another "
-    "thread runs into that, it is stepped off with the breakpoint out for all, while the walker returns"
-)
 PARAMETERS = "/sys/module/busy/parameters"
 LINE = re.compile(r"^(\d+)\t", re.MULTILINE)
 
@@ -115,7 +111,6 @@ def walk(bench: Bench, steps: int) -> tuple[Walk, int]:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.xfail(strict=True, reason=PASSED_BY)
 @pytest.mark.parametrize("cpus", [2, 4])
 @pytest.mark.parametrize("kernel", ["6.1"], indirect=True)
 @pytest.mark.parametrize("gdb_path", [pytest.param(debian, id="gdb-13.1")], indirect=True)
