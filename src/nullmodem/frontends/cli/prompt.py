@@ -43,8 +43,7 @@ def converse(interpreter: Interpreter) -> int:
             prompt = ("... " if lines else ">>> ") if interactive else ""
             try:
                 lines.append(input(prompt))
-                if not interpreter.feed("\n".join(lines)):
-                    lines = []
+                code = _fed(interpreter, lines)
             except EOFError:
                 if interactive:
                     click.echo()
@@ -54,10 +53,19 @@ def converse(interpreter: Interpreter) -> int:
             except KeyboardInterrupt:
                 lines = []
                 click.echo("\nKeyboardInterrupt")
-            except SystemExit as end:
-                if isinstance(end.code, int):
-                    return end.code
-                return 0
+            else:
+                if code is not None:
+                    return code
+
+
+def _fed(interpreter: Interpreter, lines: list[str]) -> int | None:
+    """Have the lines run, and forget them unless more are wanted; the exit code if that was an ``exit()``."""
+    try:
+        if not interpreter.feed("\n".join(lines)):
+            lines.clear()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return None
 
 
 @contextlib.contextmanager
