@@ -188,9 +188,11 @@ class LiveSession:
 
     # -- clients -------------------------------------------------------------------------------------------------
 
-    def attach(self, name: str, *, follows_modules: bool = False) -> str:
-        """Become a client; the id is needed to set breakpoints and to resume."""
-        return self._call(lambda: self._session.attach(name, follows_modules=follows_modules).id)
+    def attach(self, name: str, *, follows_modules: bool = False, lists_threads: bool = False) -> str:
+        """Become a client; the id is needed to set breakpoints and to resume. See `Attached` for what it may be."""
+        return self._call(
+            lambda: self._session.attach(name, follows_modules=follows_modules, lists_threads=lists_threads).id
+        )
 
     def detach(self, client: str, *, vanished: bool = False) -> None:
         """Go. The last client to go lets the target run, unless it vanished and the policy is to hold."""

@@ -81,10 +81,10 @@ class BreakIns:
         if self._under_way:
             self._under_way.pop()
 
-    def shown(self, reason: StopReason) -> None:
-        """The target stands still for all to see. From some stops a debugger goes on by itself, as gdb does from a
-        breakpoint of its own in the middle of a command: who wanted it stopped for good has yet to see that."""
-        if reason not in PASSED_BY_DEBUGGERS:
+    def shown(self, reason: StopReason, *, in_command: bool) -> None:
+        """The target stands still for all to see. In the middle of a command gdb goes on from some stops by itself,
+        such as a breakpoint of its own: who wanted it stopped for good has yet to see that."""
+        if not in_command or reason not in PASSED_BY_DEBUGGERS:
             self.satisfied()
 
     def satisfied(self) -> None:

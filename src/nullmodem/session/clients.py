@@ -20,6 +20,7 @@ class Attached:
 
     ``waiting``: it has asked to resume and has not been told of a stop since. ``seen_stop`` and ``seen_modules`` are
     what it was last told. ``follows_modules``: it wants to be told of every change before the target goes on.
+    ``lists_threads``: it does so when its user's command has ended, and may go on from a stop by itself before.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Attached:
     waiting: bool = False
     seen_stop: int = 0
     seen_modules: int = 0
+    lists_threads: bool = False
 
 
 class Clients:
@@ -55,10 +57,19 @@ class Clients:
     def holder(self) -> Attached | None:
         return self._clients.get(self._holder) if self._holder else None
 
-    def add(self, name: str, *, follows_modules: bool, stop: int, modules: int) -> Attached:
+    def add(
+        self, name: str, stop: int, modules: int, *, follows_modules: bool, lists_threads: bool = False
+    ) -> Attached:
         """A new client, which knows of this stop and of this list of modules."""
         self._count += 1
-        client = Attached(f"{name}#{self._count}", name, follows_modules, seen_stop=stop, seen_modules=modules)
+        client = Attached(
+            f"{name}#{self._count}",
+            name,
+            follows_modules,
+            seen_stop=stop,
+            seen_modules=modules,
+            lists_threads=lists_threads,
+        )
         self._clients[client.id] = client
         return client
 

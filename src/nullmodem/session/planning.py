@@ -11,6 +11,7 @@ from nullmodem.session.stepping import Plan, RangePlan, plan_for
 
 if TYPE_CHECKING:
     from nullmodem.session.breakpoints import BreakpointTable
+    from nullmodem.session.clients import Attached
     from nullmodem.session.model import Resume, Stop
     from nullmodem.session.running import Runner
     from nullmodem.session.stopped import StoppedTarget
@@ -30,13 +31,15 @@ class Planner:
         self.passed_calls = PassedCalls()
         self._meter = meter
         self._commanding: str | None = None
+        self._goes_on = False  # and it may do so by itself
         self.command_began = meter.cost
 
-    def for_client(self, world: World, client: str, request: Resume, stop: Stop) -> Plan:
+    def for_client(self, world: World, client: Attached, request: Resume, stop: Stop) -> Plan:
         """The plan for what a client asks for at a stop that it has been shown."""
-        if client != self._commanding:
-            self._commanding, self.command_began = client, self._meter.cost
-        return self.plan(world, request, self._passable(client, request, stop))
+        if client.id != self._commanding:
+            self._commanding, self.command_began = client.id, self._meter.cost
+        self._goes_on = client.lists_threads
+        return self.plan(world, request, self._passable(client.id, request, stop))
 
     def awaited(self, client: str) -> int | None:
         """Where the client has the target stopped for the thread alone that it steps, and nobody else wants a stop."""
@@ -46,7 +49,7 @@ class Planner:
     @property
     def in_command(self) -> bool:
         """Whether a client that stands at a stop may go on by itself, because its command has not ended."""
-        return self._commanding is not None
+        return self._commanding is not None and self._goes_on
 
     def command_ended(self, client: str) -> bool:
         """What a client has the target do next is another command. False when it had not had it do anything."""

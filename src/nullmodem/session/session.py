@@ -183,9 +183,9 @@ class Session:
 
     # -- clients, resuming and interrupting ----------------------------------------------------------------------------
 
-    def attach(self, name: str, *, follows_modules: bool) -> Attached:
-        modules = self._world.modules.generation if self._world else 0
-        return self.clients.add(name, follows_modules=follows_modules, stop=self.stops, modules=modules)
+    def attach(self, name: str, *, follows_modules: bool, lists_threads: bool = False) -> Attached:
+        seen = self.stops, self._world.modules.generation if self._world else 0
+        return self.clients.add(name, *seen, follows_modules=follows_modules, lists_threads=lists_threads)
 
     def acknowledge(self, client_id: str, stop: int) -> None:
         """A client has been shown this stop, and with it the present list of modules."""
@@ -246,7 +246,7 @@ class Session:
         if self.break_ins.wanted:  # since before ``stop``, from which the client goes on by itself
             self.on_visible(StopReason.INTERRUPT, SIGINT)
             return
-        plan = self.planner.for_client(self.world, client_id, request, stop)
+        plan = self.planner.for_client(self.world, self.clients.get(client_id), request, stop)
         passing, awaited = self.planner.passed_calls.is_on_its_way, self.planner.awaited(client_id)
         self.set_out(lambda: self.runner.start(plan, passing=passing, awaited=awaited))
 
@@ -316,7 +316,7 @@ class Session:
             self.break_ins.want(client_id)  # done when the line is back
         if self.state is State.STOPPED and self.planner.in_command and self.stop is not None:
             self.break_ins.want(client_id)
-            self.break_ins.shown(self.stop.reason)
+            self.break_ins.shown(self.stop.reason, in_command=True)
         if self.state is not State.RUNNING:
             return False
         if self.news.being_told:  # it stands already, and whoever is still to answer has a stop to be shown first
@@ -384,7 +384,7 @@ class Session:
             # for (infrun.c handle_signal_stop). The break-in that is under way will find nobody who wants it.
             reason, signal = StopReason.INTERRUPT, SIGINT
         self.unattended.stopped(reason, wanted=wanted)
-        self.break_ins.shown(reason)
+        self.break_ins.shown(reason, in_command=self.planner.in_command)
         self.world.modules.refresh_files(self.target)
         self.state = State.STOPPED
         self.stops += 1

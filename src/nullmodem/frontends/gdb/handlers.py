@@ -165,7 +165,7 @@ class Handlers:
     def _halt_reason(self, _request: requests.Request) -> bytes:
         """The first real question: gdb wants the target stopped from here on."""
         if self._client is None:
-            self._client = self._live.attach("gdb", follows_modules=True)
+            self._client = self._live.attach("gdb", follows_modules=True, lists_threads=True)
         self.interrupt()  # one that stands still for clients to learn of a module must stop for good
         stop = self._live.wait_for_stop(BREAK_IN_SECONDS)
         self._live.acknowledge(self._client, stop.number)

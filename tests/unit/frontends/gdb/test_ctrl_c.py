@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.session.model import State
+from nullmodem.session.model import Resume, ResumeKind, State
 from support.rig import PID, Arrival
 
 if TYPE_CHECKING:
@@ -153,3 +153,19 @@ def test_an_interrupt_at_a_breakpoint_is_forgotten_with_the_gdb_that_would_have_
     gdb.vanish()
     other.ask(b"qfThreadInfo")
     assert step(other) == SIGTRAP
+
+
+def test_a_client_that_does_not_go_on_by_itself_is_not_stopped_again_for_what_has_been_seen(rig: Rig) -> None:
+    """A program that steps stands at the end of its command; somebody else attaches meanwhile, or interrupts."""
+    program = rig.live.attach("program")
+    rig.live.interrupt()
+    stop = rig.live.wait_for_stop(5)
+    rig.live.acknowledge(program, stop.number)
+    rig.live.resume(program, Resume(ResumeKind.STEP))
+    stop = rig.live.wait_for_stop(5, after=stop.number)
+    rig.gdb().attach()
+    rig.live.interrupt()
+    steps = rig.story.steps
+    rig.live.resume(program, Resume(ResumeKind.STEP))
+    assert rig.live.wait_for_stop(5, after=stop.number).reason.value == "step"
+    assert rig.story.steps == steps + 1
