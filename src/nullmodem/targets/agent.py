@@ -148,7 +148,7 @@ class AgentPool:
         deadline = None if timeout is None else time.monotonic() + timeout
         collected = bytearray()
         try:
-            self._take(call, deadline, self._ports if urgent else self._ports[:-1]).send(request)
+            self._take(call, deadline, urgent=urgent).send(request)
             for data in call.chunks(deadline):
                 if on_output is not None:
                     on_output(data)
@@ -185,14 +185,15 @@ class AgentPool:
             announce, self._on_ready = self._on_ready, None
         announce()
 
-    def _take(self, call: _Call, deadline: float | None, ports: Sequence[_Port]) -> _Port:
-        """A free one of ``ports``, given to ``call``."""
+    def _take(self, call: _Call, deadline: float | None, *, urgent: bool) -> _Port:
+        """A free port, given to ``call``. What is urgent waits for one: those that are busy with the like soon end."""
+        ports = self._ports if urgent else self._ports[:-1]
         limit = time.monotonic() + _RESPAWN_TIMEOUT
         if deadline is not None:
             limit = min(limit, deadline)
         with self._changed:
             # A port whose agent is being respawned is worth waiting for; one that runs a command may never be free.
-            self._changed.wait_for(lambda: _free_or_hopeless(ports), _remaining(limit))
+            self._changed.wait_for(lambda: _free_or_hopeless(ports, patient=urgent), _remaining(limit))
             for port in ports:
                 if port.state is _State.IDLE:
                     port.give(call)
@@ -278,9 +279,9 @@ class _Port:
             return call
 
 
-def _free_or_hopeless(ports: Sequence[_Port]) -> bool:
+def _free_or_hopeless(ports: Sequence[_Port], *, patient: bool) -> bool:
     states = {port.state for port in ports}
-    return _State.IDLE in states or _State.LOST in states or _State.STARTING not in states
+    return _State.IDLE in states or _State.LOST in states or (_State.STARTING not in states and not patient)
 
 
 def _remaining(deadline: float | None) -> float | None:
