@@ -194,7 +194,7 @@ def attach(
 
         tell("stopping the kernel")
         try:
-            live = begin(made.session, made.ways, ATTACH_SECONDS, prepare)
+            live = begin(made.session, made.ways, ATTACH_SECONDS, prepare, recorded=options.record is not None)
         except TargetError as error:
             raise TargetError(
                 f"{error.message}\nand it does not answer as a stopped kgdb does", hint=error.hint

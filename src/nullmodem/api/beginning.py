@@ -20,9 +20,15 @@ ATTEMPTS: Final = 4
 
 
 def begin(
-    session: Session, break_in: BreakIn, seconds: float, prepare: Callable[[LiveSession], None] = lambda _live: None
+    session: Session,
+    break_in: BreakIn,
+    seconds: float,
+    prepare: Callable[[LiveSession], None] = lambda _live: None,
+    *,
+    recorded: bool = False,
 ) -> LiveSession:
     """Stop a target, meet it, and let it run, watched. ``prepare`` is given the live session before it is started.
+    ``recorded``: somebody may look at this stop later, in a recording.
 
     A break-in may meet the kernel while it patches its own code and holds text_mutex; then no breakpoint can be set at
     that stop (kgdb_arch_set_breakpoint in arch/x86/kernel/kgdb.c). It is let go, and stopped once more.
@@ -33,7 +39,7 @@ def begin(
     for attempt in range(1, ATTEMPTS + 1):
         live = LiveSession(session, break_in)
         prepare(live)
-        live.start(seconds, in_passing=True)
+        live.start(seconds, in_passing=not recorded)
         try:
             live.go()
         except BaseException as error:

@@ -99,7 +99,7 @@ def boot(
         return record(
             wire,
             Recorder(options.record, arch, about),
-            lambda recorded: take_over(name, target, recorded, files, kernel, workdir, options.policy, log),
+            lambda taped: take_over(name, target, taped, files, kernel, workdir, options.policy, log, recorded=True),
         )
     except BaseException:
         target.close()
@@ -123,9 +123,14 @@ def take_over(
     workdir: Path,
     policy: Policy = Policy.RELEASE,
     log: WireLog | None = None,
+    *,
+    recorded: bool = False,
 ) -> Machine:
-    """Begin a session on a machine that runs. Raises what `LiveSession.start` does; the machine is left as it is."""
+    """Begin a session on a machine that runs; see `begin` for ``recorded``.
+
+    Raises what `LiveSession.start` does; the machine is left as it is.
+    """
     stub = KgdbStub(wire, by_elf_machine(files.vmlinux.machine), log=log)
     session = Session(stub, files, EventBus(), policy=policy)
-    live = begin(session, target.break_in, TAKE_OVER_SECONDS)
+    live = begin(session, target.break_in, TAKE_OVER_SECONDS, recorded=recorded)
     return Machine(name, live, target, kernel, workdir)
