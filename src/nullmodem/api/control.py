@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from nullmodem.api import control_protocol as protocol
 from nullmodem.api.commands import Outcome
 from nullmodem.api.facts import load_map_facts, module_facts, stop_facts, target_facts
+from nullmodem.api.recording import recording_of
 from nullmodem.errors import NullmodemError, RemoteProtocolError, SessionError
 from nullmodem.waiting import wait_readable
 
@@ -157,6 +158,7 @@ class Conversation:
             protocol.Execute: self._execute,
             protocol.Push: self._push,
             protocol.AskKdb: self._ask_kdb,
+            protocol.Record: self._record,
             protocol.End: lambda _request: protocol.Ending(os.getpid()),
         }
 
@@ -235,6 +237,12 @@ class Conversation:
 
     def _push(self, request: protocol.Push) -> protocol.Pushed:
         return protocol.Pushed(self._machine.push(_absolute(request.file), request.destination or None, self._note))
+
+    def _record(self, request: protocol.Record) -> protocol.Exited:
+        with recording_of(self._live, _absolute(request.file)):
+            self._send(protocol.Note(f"recording to {request.file}"))
+            self._connection.recv(1)  # until the client ends, or we do
+        return protocol.Exited(0)
 
     def _ask_kdb(self, request: protocol.AskKdb) -> protocol.Exited:
         self._output(self._live.run_kdb(request.command).encode())

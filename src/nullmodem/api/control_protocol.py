@@ -112,6 +112,13 @@ class AskKdb:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Record the line to a new ``file``, absolute, until the client closes its end. → Exited"""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Push:
     """``file`` is absolute; ``destination`` empty for the shared directory. → Pushed"""
 
@@ -137,6 +144,7 @@ Request = (
     | Execute
     | Push
     | AskKdb
+    | Record
     | End
 )
 
@@ -153,6 +161,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "exec": Execute,
     "push": Push,
     "kdb": AskKdb,
+    "record": Record,
     "stop": End,
 }
 _NAMES: Final = {kind: name for name, kind in REQUESTS.items()}
@@ -315,11 +324,9 @@ def parse_request(line: bytes) -> Request:
     match parse_object(line):
         case {"request": str(name), "arguments": arguments, **others} if not others:
             if name not in REQUESTS:
-                msg = f"there is no request {name[:40]!r}"
-                raise RemoteProtocolError(msg)
+                raise RemoteProtocolError(f"there is no request {name[:40]!r}")
             return from_json(REQUESTS[name], arguments)
-    msg = "a request has a name and arguments, and nothing else"
-    raise RemoteProtocolError(msg)
+    raise RemoteProtocolError("a request has a name and arguments, and nothing else")
 
 
 Message = BuildProgress | OutputPart | Note | Failure | Result
@@ -382,8 +389,7 @@ class LineReader:
         while (end := self._buffer.find(b"\n", scanned)) < 0:
             scanned = len(self._buffer)
             if scanned >= self._limit:
-                msg = f"a line of more than {self._limit} bytes"
-                raise RemoteProtocolError(msg)
+                raise RemoteProtocolError(f"a line of more than {self._limit} bytes")
             data = self._stream.recv(1 << 16)
             if not data:
                 return None

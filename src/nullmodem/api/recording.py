@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import UsageError
-from nullmodem.wire.recorder import RecordedStream
+from nullmodem.errors import NullmodemError, UsageError
+from nullmodem.wire.recorder import RecordedStream, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from nullmodem.api.live import LiveSession
     from nullmodem.api.machine import Machine
-    from nullmodem.wire.recorder import Recorder
+    from nullmodem.session.session import Session
     from nullmodem.wire.streams import ByteStream
 
 
@@ -27,6 +29,37 @@ def check_new(path: Path) -> None:
         raise UsageError(f"cannot record to {path}: there is no directory {directory}")
     if not os.access(directory, os.W_OK | os.X_OK):
         raise UsageError(f"cannot record to {path}: {directory} may not be written to")
+
+
+@contextlib.contextmanager
+def recording_of(live: LiveSession, path: Path) -> Iterator[None]:
+    """Record a session's line from now on to the end of the block. What was read before is not in the file.
+
+    Raises UsageError: the file cannot be made, or the line is being recorded so already.
+    """
+    recorder = Recorder(path, live.arch.name, {"wire": "of a running session"}, on_trouble=live.say)
+    try:
+        live.look_into(lambda session: _begin(session, recorder))
+    except BaseException:
+        recorder.close()
+        path.unlink()
+        raise
+    try:
+        yield
+    finally:
+        with contextlib.suppress(NullmodemError):  # the session may have ended first
+            live.look_into(_end)
+        recorder.close()
+
+
+def _begin(session: Session, recorder: Recorder) -> None:
+    if session.stub.tape.recorder is not None:
+        raise UsageError("this session is being recorded already", hint="End that `nullmodem record` first.")
+    session.stub.tape.recorder = recorder
+
+
+def _end(session: Session) -> None:
+    session.stub.tape.recorder = None
 
 
 def record(wire: ByteStream, recorder: Recorder, begin: Callable[[ByteStream], Machine]) -> Machine:

@@ -11,6 +11,7 @@ from nullmodem.api.facts import LoadMapFacts, StopFacts
 from nullmodem.errors import NoSessionError, RemoteProtocolError, SessionError, WireTimeout
 from nullmodem.kbuild import Progress, Stage
 from nullmodem.kbuild.progress import silent
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,6 +108,20 @@ class RemoteMachine:
         Raises UsageError when the kernel has no kdb, or the command is not to be sent; StateError while it runs.
         """
         self._ask(protocol.AskKdb(command), protocol.Exited, on_output=on_output)
+
+    def record(self, file: Path, ending: int, on_note: Callable[[str], None] = _nobody) -> None:
+        """Have the session record its line to a new file until the descriptor ``ending`` is readable.
+
+        ``on_note`` is told when it has begun. Raises UsageError: the file cannot be made, or it is recorded already.
+        """
+        with self._connect(None) as connection:
+
+            def begun(text: str) -> None:
+                on_note(text)
+                wait_readable([connection.fileno(), ending])
+                connection.shutdown(socket.SHUT_WR)
+
+            self._exchange(connection, protocol.Record(str(file.absolute())), protocol.Exited, on_note=begun)
 
     def push(self, file: Path, destination: str = "", on_note: Callable[[str], None] = _nobody) -> str:
         """Copy a file to the target; returns its path there. ``on_note`` is told how far it is when it takes long."""

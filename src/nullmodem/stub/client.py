@@ -85,6 +85,7 @@ class KgdbStub:
         self._exchange = Exchange(
             stream, meter=meter, patience=patience, on_text=on_text, clock=clock, wait=wait, log=log
         )
+        self.tape = self._exchange.tape
         self.renewal = Renewal(self._exchange, self.current_thread, self._note_stop)
         self._known_threads: set[int] = set()
         self._processors: set[int] = set()

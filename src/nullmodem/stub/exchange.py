@@ -20,6 +20,7 @@ from nullmodem.rsp.hexadecimal import parse_hex
 from nullmodem.stub.doubt import Unconfirmed, settle
 from nullmodem.stub.kdb import OUTPUT_LIMIT, PromptWatch
 from nullmodem.stub.patience import Patience
+from nullmodem.stub.tape import Tape
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.log import WireLog
 from nullmodem.wire.meter import Meter
@@ -62,6 +63,7 @@ class Exchange:
     ) -> None:
         self.meter = meter or Meter()
         self.log = log or WireLog()
+        self.tape = Tape()
         self.running = False
         self._stream = stream
         self._patience = patience or Patience()
@@ -106,8 +108,7 @@ class Exchange:
 
     def _ask(self, request: requests.Request, characters: int, timeout: float | None) -> bytes:
         if self.running:
-            msg = f"{type(request).__name__} was to be sent to a target that runs"
-            raise LocalProtocolError(msg)
+            raise LocalProtocolError(f"{type(request).__name__} was to be sent to a target that runs")
         self._await_end_of_output()
         patience = self._patience.seconds(characters) if timeout is None else timeout
         for attempt in range(_ATTEMPTS):
@@ -305,6 +306,7 @@ class Exchange:
         data = self._connection.data_to_send()
         if data:
             self.meter.sent(len(data))
+            self.tape.to_target(data)
             try:
                 self._stream.write(data)
             except WireClosed:
@@ -372,6 +374,7 @@ class Exchange:
             msg = "the other end of the wire is gone"
             raise WireClosed(msg)
         self.meter.received(len(data))
+        self.tape.from_target(data)
         for event in self._connection.receive(data):
             match event:
                 case Reply(payload, doubtful):

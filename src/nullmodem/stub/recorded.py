@@ -141,7 +141,7 @@ class _Reader:
         elif self._request is not None:
             self._note(self._request, payload)
             self._request = None
-        elif self._stop is None and is_resuming(self._payload):
+        elif self._stop is None and (is_resuming(self._payload) or not self._payload):  # or it began while it ran
             self._stopped(payload)
 
     def _stopped(self, payload: bytes) -> None:

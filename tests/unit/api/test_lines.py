@@ -155,6 +155,7 @@ def test_a_console_on_the_same_line_stays_and_loses_no_text_that_came(kernel_fil
         stop = machine.live.wait_for_stop(SECONDS, after=1)
         assert stop.reason is StopReason.TRAP
         machine.live.go()
+        until(lambda: board.fake.running, "the machine runs, and has said so")
         board.prints(b"and after\r\n")
         console.wait("and after", SECONDS)
         events.close()

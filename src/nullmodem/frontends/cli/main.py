@@ -24,6 +24,7 @@ from nullmodem.version import __version__
             "modules": "nullmodem.frontends.cli.facts:modules",
             "loadmap": "nullmodem.frontends.cli.facts:loadmap",
             "oops": "nullmodem.frontends.cli.oops:oops",
+            "record": "nullmodem.frontends.cli.recordings:record",
             "replay": "nullmodem.frontends.cli.recordings:replay",
         },
         "Debug": {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`replay`: looking again at what was recorded."""
+"""`record` and `replay`: keeping what is on the wire of a running session, and looking at it again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from nullmodem.api.replay import ReplaySession, StubServer, read_recording
 from nullmodem.api.workdir import WorkDirectory
 from nullmodem.errors import UsageError
+from nullmodem.frontends.cli.common import remote, session_option
 from nullmodem.frontends.cli.gdb_command import WithGdbArguments, gdb_arguments, tell_of_death
 from nullmodem.frontends.cli.lifetime import Ending, ended_by_signals
 from nullmodem.frontends.cli.program import say
@@ -19,6 +20,30 @@ from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.waiting import wait_readable
 
 EXISTING = click.Path(path_type=Path)
+
+
+@click.command(short_help="Record a running session's wire.")
+@click.argument("file", type=click.Path(path_type=Path))
+@session_option
+def record(*, file: Path, session: str | None) -> None:
+    """Record what is on the wire between a running session and kgdb to this new file, from now on until Ctrl-C.
+
+    What the session knew before is not in it: begin while the target runs. `run --record` and `attach --record` keep
+    everything from the first byte on, which a replay with --vmlinux needs.
+
+    \b
+    nullmodem record bug.rec
+    nullmodem replay bug.rec
+    """
+    machine = remote(session)
+    with ended_by_signals():
+        ending = Ending()
+        try:
+            machine.record(file, ending.fileno(), say)
+        except KeyboardInterrupt:
+            say(f"{file} is recorded")
+        finally:
+            ending.close()
 
 
 @click.command(cls=WithGdbArguments, short_help="Look again at the stops of a recording.")
