@@ -46,7 +46,7 @@ class Board:
         self.options = AttachOptions(parse_wire(wire or f"unix:{self.path}"), kernel, console, ways=(), away=away)
         self._listener = listen_unix(self.path)
         self._peer: socket.socket | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._runs = threading.Event()
         self._stops = False
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -68,8 +68,9 @@ class Board:
                 self._send(said)
 
     def prints(self, text: bytes) -> None:
-        """The running machine writes on its line."""
+        """The machine writes on its line, as soon as it runs: one that stands still prints nothing."""
         with self._lock:
+            assert self._lock.wait_for(lambda: self.fake.running, PATIENCE_SECONDS)
             self._send(text)
 
     def reboot(self) -> None:
@@ -101,6 +102,7 @@ class Board:
                     while data := peer.recv(4096):
                         with self._lock:
                             peer.sendall(self.fake.receive(data))
+                            self._lock.notify_all()
                         if self.fake.running:
                             self._runs.set()
 
