@@ -274,7 +274,11 @@ class Machine:
             holder = self.holder()
             by = f", held by {holder}" if holder else ""
             msg = f"cannot {doing}: the target is stopped{by}"
-            hint = "Continue it there." if holder else "`nullmodem continue` lets it run."
+            hint = (
+                "Continue it there: `continue` in gdb, `stop.continue_()` in Python."
+                if holder
+                else "`nullmodem continue` lets it run."
+            )
             raise StateError(msg, state=State.STOPPED.value, hint=hint)
         msg = f"cannot {doing}: the target is {state.value}"
         raise StateError(msg, state=state.value)

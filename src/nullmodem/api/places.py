@@ -67,6 +67,8 @@ def parse_place(where: str | int, module: str = "") -> Place:
         return Place(text, wanted, address=int(text.lstrip("*"), 16))
     if line := _LINE.fullmatch(text):
         return Place(text, wanted, file=line["file"], line=int(line["line"]))
+    if text.endswith((".c", ".h", ".S")):
+        raise UsageError(f"{text!r} is a file", hint=f"Name a line of it: {text}:42.")
     if function := _FUNCTION.fullmatch(text):
         named = (function["module"] or "").replace("-", "_")
         if named and wanted and named != wanted:

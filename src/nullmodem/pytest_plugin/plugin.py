@@ -103,7 +103,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         found = [MachineSpec(board=board)] if board else specs(_default_kernels(metafunc.config), markers)
     except NullmodemError as error:
-        pytest.fail(f"{metafunc.definition.nodeid}: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"{metafunc.definition.nodeid}: {error}", pytrace=False) from None
     # The scope makes pytest run all tests of one machine before those of the next.
     metafunc.parametrize("kernel_machine", found, ids=[spec.id for spec in found], indirect=True, scope="session")
 

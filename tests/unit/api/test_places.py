@@ -36,6 +36,12 @@ def test_anything_else_is_refused(text: str | int) -> None:
         parse_place(text)
 
 
+def test_a_file_alone_is_told_how_a_line_is_written() -> None:
+    with pytest.raises(UsageError, match="is a file") as refused:
+        parse_place("simple.c")
+    assert refused.value.hint == "Name a line of it: simple.c:42."
+
+
 def test_two_modules_are_one_too_many() -> None:
     with pytest.raises(UsageError, match="is in module a, and b was asked for"):
         parse_place("a:f", "b")

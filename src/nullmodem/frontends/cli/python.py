@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import threading
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,13 +134,19 @@ def script(
 
 
 def _source(file: Path) -> str:
+    """The script's text. One that cannot be compiled is refused before a machine is built for it."""
     try:
         with file.expanduser().open(encoding="utf-8") as opened:
-            return opened.read(_LONGEST_SCRIPT)
+            source = opened.read(_LONGEST_SCRIPT)
+        compile(source, str(file), "exec")
+    except SyntaxError as error:
+        click.echo("".join(traceback.format_exception_only(error)), err=True, nl=False)
+        raise click.exceptions.Exit(1) from None
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    except ValueError as error:  # no UTF-8, or a NUL byte
         raise UsageError(f"{file} is no Python source: {error}") from error
+    return source
 
 
 @contextlib.contextmanager

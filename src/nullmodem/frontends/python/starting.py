@@ -29,7 +29,7 @@ def boot(
     kernel: str = "6.1",
     *,
     module: str | Path | None = None,
-    parameters: Sequence[str] = (),
+    parameters: str | Sequence[str] = (),
     load: bool = True,
     cpus: int = 1,
     memory_mb: int = 256,
@@ -44,7 +44,7 @@ def boot(
     Args:
         kernel: a version nullmodem builds (built now if it is not there: minutes), or a kernel's build directory.
         module: a module's source directory, a .c file or a .ko to build and, unless ``load`` is false, to load.
-        parameters: ``name=value`` to load it with.
+        parameters: ``name=value`` to load it with, one or several.
         load: whether to load it. Not yet: set breakpoints in its init first, then `Target.load`.
         cpus: how many processors.
         memory_mb: memory in MiB.
@@ -86,7 +86,7 @@ def boot(
         if module is not None:
             built = target.build(module)
             if load:
-                target.load(built.name, *parameters)
+                target.load(built.name, *([parameters] if isinstance(parameters, str) else parameters))
     except BaseException:
         target.close()
         raise

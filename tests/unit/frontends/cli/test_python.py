@@ -41,3 +41,16 @@ def test_what_is_wrong_with_the_request_is_said(
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert complaint in result.output
+
+
+def test_a_script_that_is_no_python_is_told_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.py").write_text("import sys\nsys.exit(7\n")
+    result = CliRunner().invoke(main, ("script", "--module", "nothing", "bad.py"))
+    assert result.exit_code == 1
+    assert 'File "bad.py", line 2' in result.stderr
+    assert "SyntaxError" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "room.py" not in result.stderr
