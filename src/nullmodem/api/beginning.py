@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nullmodem.session.session import Session
 
 EBUSY: Final = 16
-ATTEMPTS: Final = 4
+ATTEMPTS: Final = 16
 
 
 def begin(

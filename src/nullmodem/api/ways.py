@@ -58,10 +58,13 @@ def _parse(text: str) -> WayName:
 class MonitorKey:
     """The sysrq key through the monitor of a running QEMU: a BREAK on a serial port, or the key on its keyboard."""
 
-    def __init__(self, place: str, press_g: Callable[[], None] | None, told: Callable[[], None]) -> None:
+    def __init__(
+        self, place: str, press_g: Callable[[], None] | None, told: Callable[[], None], runs: Callable[[], None]
+    ) -> None:
         self._path, _comma, self._chardev = place.partition(",")
         self._press_g = press_g
         self._told = told
+        self._runs = runs
 
     def __call__(self) -> None:
         """Raises TargetError, WireTimeout."""
@@ -88,6 +91,7 @@ class MonitorKey:
             return
         if self._press_g is None:
             raise TargetError("a BREAK by the monitor needs the console's line for the g behind it")
+        self._runs()  # a stub that has not let go of the line yet would take the BREAK for nothing
         monitor.execute("chardev-send-break", id=self._chardev)
         self._press_g()
 
@@ -110,7 +114,10 @@ def make_ways(
             case "ssh":
                 ways.append(OverSsh(name.place, told))
             case "qmp":
-                ways.append(SysrqKey(MonitorKey(name.place, _type_g(console), told), "the key, by QEMU's monitor"))
+                runs = line.await_running if line is not None else _nothing
+                ways.append(
+                    SysrqKey(MonitorKey(name.place, _type_g(console), told, runs), "the key, by QEMU's monitor")
+                )
             case _:
                 ways.append(NoConsole(name.kind))
     return BreakInWays(ways, console)

@@ -168,6 +168,10 @@ class SharedLine:
 
         self._order(press, to_running=True)
 
+    def await_running(self) -> None:
+        """Return once the target has been seen to run. Raises WireClosed; WireTimeout as `press_sysrq` does."""
+        self._order(lambda: None, to_running=True)
+
     def note_break_in(self) -> None:
         """The target was told to stop by other means: if it keeps silent now, it may have done so."""
         self._order(lambda: self._splitter.broke_in(time.monotonic()))
@@ -303,6 +307,7 @@ class SharedLine:
             if not order.done.set_running_or_notify_cancel():
                 continue
             try:
+                self._take_written()
                 order.action()
             except NullmodemError as error:
                 order.done.set_exception(error)
@@ -313,6 +318,12 @@ class SharedLine:
                 raise
             else:
                 order.done.set_result(None)
+
+    def _take_written(self) -> None:
+        """What the debugger wrote before the order was given counts: it may have told the target to go on."""
+        while not self.is_away and wait_readable([self._packets], 0) and (written := self._packets.recv(_BUFFER)):
+            self._splitter.sent(written, time.monotonic())
+        self._hand_out()
 
     def _next_order(self) -> _Order | None:
         with self._lock:

@@ -25,6 +25,8 @@ lines = st.lists(pieces, max_size=8).map(lambda parts: b"".join(parts) + b"\r\n"
 still_lines = st.sampled_from([b"", b"\r\n[  1.5] Timed out waiting for secondary CPUs.\r\n", b"KGDB: cost 5$ + 3\r\n"])
 # What only the stub does, at the moment at which it does it: a stop straight after the word to go on, and once more.
 SAID_TWICE = re.compile(rb"(\$(?:T[0-9a-f]{2}thread:[0-9a-f]{1,16};|[SE][0-9a-f]{2})#[0-9a-f]{2})\1")
+LONG = 200.0
+"""Seconds in which every packet of a reboot that is only text has been waited for, however many were printed."""
 cuts = st.lists(st.integers(1, 9), max_size=400)
 
 
@@ -52,7 +54,7 @@ def test_text_out_is_text_in_and_the_packets_are_the_stubs(
         bench.asks(b"+$c#63")
         assert bench.splitter.state is not SplitState.STOPPED
         bench.comes(kernel.prints(torn[half:]))
-        bench.waits(20.0)
+        bench.waits(LONG)
     assert bytes(bench.text) == bytes(kernel.printed)
     assert kernel.requests == [b"g", b"m1,2", b"c"] * len(rounds)
     expected = [STOP[1:], b"0011#c2"] * len(rounds)
@@ -63,7 +65,7 @@ def test_text_out_is_text_in_and_the_packets_are_the_stubs(
 def test_nothing_that_is_printed_stops_a_debugger(text: bytes, places: list[int]) -> None:
     bench = Bench(cut=places)
     bench.comes(bench.kernel.prints(text))
-    bench.waits(20.0)
+    bench.waits(LONG)
     assert bench.splitter.state is SplitState.RUNNING
     assert bytes(bench.text) == text
     assert bench.protocol == b""
@@ -73,7 +75,7 @@ def test_nothing_that_is_printed_stops_a_debugger(text: bytes, places: list[int]
 def test_a_line_that_is_printed_in_one_go_types_nothing(text: bytes) -> None:
     bench = Bench()
     bench.comes(bench.kernel.prints(text))
-    bench.waits(20.0)
+    bench.waits(LONG)
     assert bench.kernel.typed == b""
 
 
@@ -81,7 +83,7 @@ def test_a_forged_stop_without_a_line_end_is_found_out_and_what_that_typed_is_er
     bench = Bench()
     bench.comes(bench.kernel.prints(FORGED))
     assert bench.text == b""
-    bench.waits(20.0)
+    bench.waits(LONG)
     assert bench.text == FORGED
     assert bench.kernel.typed == b"-" * CHALLENGES + b"\x7f" * CHALLENGES
     assert bench.splitter.state is SplitState.RUNNING
@@ -121,7 +123,7 @@ def test_one_wrong_byte_in_a_stop_is_no_lost_stop(place: int, change: str) -> No
     bench = Bench()
     bench.kernel.stops()
     bench.comes(bench.kernel.prints(b"some text\r\n") + wrong)
-    bench.waits(20.0)
+    bench.waits(LONG)
     assert bench.splitter.state is SplitState.STOPPED
     assert bench.protocol == STOP
 
