@@ -84,6 +84,23 @@ def test_text_goes_to_the_console_and_packets_to_the_stubs_client(pair: tuple[Sh
     assert read(line.protocol, 7) == b"+$00#60"
 
 
+def test_what_the_debugger_wrote_before_it_is_asked_counts(pair: tuple[SharedLine, socket.socket]) -> None:
+    line, far = pair
+    for _ in range(100):
+        stop(line, far)
+        line.protocol.write(b"+$g#67")
+        assert receive(far, 6) == b"+$g#67"
+        far.sendall(b"+$00#60")
+        assert read(line.protocol, 7) == b"+$00#60"  # in the middle of a turn of the line's thread
+        line.protocol.write(b"+$c#63")
+        assert not line.stands_still()
+        assert receive(far, 6) == b"+$c#63"
+        far.sendall(b"+\r\n")
+        assert read(line.protocol, 1) == b"+"
+        assert receive(line.console, 2) == b"\r\n"
+    line.await_running()
+
+
 def test_what_is_typed_goes_to_a_target_that_runs_and_waits_while_it_stands(
     pair: tuple[SharedLine, socket.socket],
 ) -> None:
