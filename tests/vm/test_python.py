@@ -65,6 +65,8 @@ def test_what_is_written_is_there_and_stays(target: Target) -> None:
     breakpoint_ = target.break_at("simple_read")
     stop = breakpoint_.wait(after=lambda: target.start(READ))
     counter = stop.prog["simple_counter"]
+    with pytest.raises(UsageError, match="it does not fit"):
+        stop.write(counter, 1 << 40)
     stop.write(counter, 1000)
     assert counter == 1000
     stop = breakpoint_.wait(after=lambda: target.start(READ))

@@ -275,10 +275,19 @@ class Debugger:
             what = "a bit field" if bits is not None else "a value, and stands at no address of the target's memory"
             raise UsageError(f"this object cannot be written: it is {what}", hint="A variable in a register cannot be.")
         try:
-            data = drgn.Object(object_.prog_, object_.type_, value).to_bytes_()
+            data = as_bytes(object_, value)
         except (TypeError, ValueError, OverflowError, drgn.ObjectAbsentError) as error:
             raise UsageError(f"{value!r} is no value for {object_.type_.type_name()}: {error}") from None
         self.live.write_memory(self.controller.client, address, data)
+
+
+def as_bytes(object_: drgn.Object, value: object) -> bytes:
+    """The memory of an object that has this value. Raises TypeError, ValueError, OverflowError: it is none for it."""
+    made = drgn.Object(object_.prog_, object_.type_, value)
+    if isinstance(value, int) and made.value_() != value:  # drgn cuts it off, as C does
+        raise ValueError("it does not fit")
+    data: bytes = made.to_bytes_()
+    return data
 
 
 def _require_object(object_: object) -> None:
