@@ -271,5 +271,6 @@ def test_it_leaves_no_thread_and_no_descriptor(start: bool) -> None:
             engine.call(lambda: None, PATIENCE)
         engine.stop()
         wire.close()
-    assert threading.active_count() == threads
-    assert descriptors() == before
+    # Not more: what another test has left may end meanwhile.
+    assert threading.active_count() <= threads
+    assert descriptors() <= before

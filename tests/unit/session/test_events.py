@@ -127,4 +127,4 @@ def test_it_leaves_no_descriptor() -> None:
     bus = EventBus()
     for _ in range(10):
         bus.subscribe().close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # another test's may go meanwhile

@@ -37,8 +37,9 @@ def nothing_left() -> Iterator[None]:
     """No thread and no descriptor is left when the test ends."""
     before, threads = descriptors(), threading.active_count()
     yield
-    assert threading.active_count() == threads
-    assert descriptors() == before
+    # Not more: what another test has left may end meanwhile.
+    assert threading.active_count() <= threads
+    assert descriptors() <= before
 
 
 def test_a_session_leaves_no_thread_and_no_descriptor(nothing_left: None, kernel_file: Path, tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_a_command_whose_end_was_told_leaves_no_descriptor(rig: Rig) -> None:
     before = descriptors()
     command = RunningCommand(rig.live, lambda: ExecResult("ls", 0, b"all"))
     assert command.wait(PATIENCE_SECONDS, stops=False).result == ExecResult("ls", 0, b"all")
-    assert descriptors() == before
+    assert descriptors() <= before
     assert command.wait().result == command.result()
     command.close()
 
