@@ -106,8 +106,8 @@ def test_a_shell_on_a_terminal_completes_remembers_and_is_interrupted(shared: Sh
     child.sendline("stop.frame['size']")
     child.expect_exact("(size_t)3")
     child.expect(">>> ")
-    child.sendline("while True: pass")
-    child.expect_exact("pass\r\n")
+    child.sendline(r"exec('print(\'now\', \'looping\')\nwhile True: pass')")
+    child.expect_exact("now looping\r\n")  # what is typed before it runs is the prompt's own
     child.sendintr()
     child.expect("KeyboardInterrupt")
     child.expect(">>> ")
