@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nullmodem.errors import IdentityError, KernelDataError, MemoryFault, TargetError, WireClosed
 from nullmodem.session.model import State, StopReason
+from nullmodem.session.recovery import stand_back
 from nullmodem.session.signals import SIGTRAP
 from nullmodem.session.view import KernelView
 
@@ -44,7 +45,8 @@ def found_elsewhere(session: Session) -> None:
 
 
 def meet_anew(session: Session, thread: int, if_another: str) -> None:
-    """The target stands, and not as it was known: look at it as if for the first time.
+    """The target stands, and not as it was known: look at it as if for the first time. If it has run into a breakpoint
+    that the stub was last known to have, it stands at it.
 
     Raises WireClosed with ``if_another``, which ends the session, when it is another boot; it is let go.
     """
@@ -60,6 +62,7 @@ def meet_anew(session: Session, thread: int, if_another: str) -> None:
         session.stub.let_stranger_go()
         raise WireClosed(if_another, hint="It runs on, without breakpoints. Attach to it again.")
     target.forget_code()
+    stand_back(session, session.table.armed)
     session.world.modules.catch_up(target)
     session.wishes.drop_unwanted()
 

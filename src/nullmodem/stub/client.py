@@ -86,7 +86,7 @@ class KgdbStub:
             stream, meter=meter, patience=patience, on_text=on_text, clock=clock, wait=wait, log=log
         )
         self.tape = self._exchange.tape
-        self.renewal = Renewal(self._exchange, self.current_thread, self._note_stop)
+        self.renewal = Renewal(self._exchange, self.current_thread, lambda: self._note_stop(_UNKNOWN))
         self._known_threads: set[int] = set()
         self._processors: set[int] = set()
         self._selected: int | None = None
@@ -133,8 +133,7 @@ class KgdbStub:
         if reply.thread is not None:
             # A stop that was on its way. The stub has taken our $ for its acknowledgement, and has dropped nothing yet.
             reply = self._stop_reply(self._exchange.ask(requests.HaltReason(), characters=32))
-        self._note_stop()
-        self._selected = _UNKNOWN  # to the kernel this is no new stop: what anybody has selected in it stays so
+        self._note_stop(_UNKNOWN)  # to the kernel this is no new stop: what anybody has selected in it stays so
         return reply
 
     def forget_breakpoints(self) -> None:
@@ -368,9 +367,9 @@ class KgdbStub:
 
     # -- asking --------------------------------------------------------------------------------------------------
 
-    def _note_stop(self) -> None:
+    def _note_stop(self, selected: int | None = None) -> None:
         self._known_threads.clear()
-        self._selected = None
+        self._selected = selected
 
     def _stop_reply(self, payload: bytes) -> replies.StopReply:
         parsed = replies.parse_stop_reply(payload)

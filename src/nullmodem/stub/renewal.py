@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 class Renewal:
     """A stub's client between two lines. ``current_thread`` asks for the thread that stopped, within so many seconds;
-    ``forget`` drops what is known of the stop."""
+    ``forget`` drops what is known of the stop, of which thread the stub reads registers, too: it goes by the last that
+    was selected until the target runs (kgdb_usethread in kernel/debug/gdbstub.c)."""
 
     def __init__(self, exchange: Exchange, current_thread: Callable[[float], int], forget: Callable[[], None]) -> None:
         self._exchange = exchange

@@ -11,6 +11,7 @@ from nullmodem.errors import StateError, TargetError, WireClosed
 from nullmodem.rsp.framing import encode_packet
 from nullmodem.session import reboot, reconnection
 from nullmodem.session.model import Lost, Policy, Said, State, StopReason
+from nullmodem.session.threads import PROCESSOR_BASE
 from support.cable import Cable
 from support.fakekernel import FakeKernel
 from support.rig import PID, Arrival, next_event, rig_on
@@ -135,6 +136,36 @@ def test_a_target_that_stood_stands_and_what_gdb_has_set_in_it_is_kept(rig: Rig,
     run(rig, gdb)
     assert rig.machine.cpus[0].registers["rax"] == 0x42
     assert rig.machine.software == armed
+
+
+def test_which_thread_was_looked_at_last_does_not_decide_where_the_target_stands(rig: Rig, cable: Cable) -> None:
+    gdb = stopped_gdb(rig)
+    assert rig.live.registers(PROCESSOR_BASE + 1).pc == rig.machine.cpus[1].registers["rip"]  # the stub is left there
+    cable.pull()
+    cable.plug()
+    said(rig, "stands where it stood")
+    before = len(rig.fake.requests)
+    run(rig, gdb)
+    steps = [request for request in rig.fake.requests[before:] if request[:1] in (b"P", b"s", b"c")]
+    back = b"P10=%b" % code(rig).to_bytes(8, "little").hex().encode()
+    own_flags = b"P11=46020100"  # with the resume flag, which has it pass a debug register
+    assert steps == [back, own_flags, b"s", b"c"], "set back onto the breakpoint before it goes on"
+
+
+def test_a_target_that_ran_into_another_breakpoint_unheard_is_shown_at_it_and_not_behind_it(
+    rig: Rig, cable: Cable
+) -> None:
+    stopped_gdb(rig)
+    other = rig.hook("do_init_module")
+    cable.pull()
+    rig.machine.cpus[0].registers["rip"] = other + 1
+    cable.plug()
+    said(rig, "does not stand where it stood")
+    rig.until(State.STOPPED)
+    assert rig.live.stop is not None
+    assert rig.live.stop.pc == other
+    rig.live.go()
+    assert b"P10=%b" % other.to_bytes(8, "little").hex().encode() in rig.fake.requests
 
 
 def test_a_target_that_rebooted_while_it_ran_is_noticed_and_left_running(rig: Rig, cable: Cable) -> None:
