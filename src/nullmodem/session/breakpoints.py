@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from nullmodem.errors import BreakpointRefused, StubError, WireTimeout
+from nullmodem.errors import BreakpointRefused, RemoteProtocolError, StubError, WireTimeout
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.model import StopReason
 
@@ -250,19 +250,24 @@ class BreakpointTable:
         armed = sorted(self._armed)
         self.stub_forgot()
         for breakpoint_ in armed:
-            self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
+            self._send(self._stub.insert, breakpoint_)
             self._armed.add(breakpoint_)
+
+    def _send(self, act: Callable[[BreakpointKind, int, int], None], breakpoint_: Breakpoint) -> None:
+        """Insert one or remove it. Where no answer tells whether the stub has, that is in doubt from here on."""
+        try:
+            act(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
+        except (WireTimeout, RemoteProtocolError):
+            self.doubt()
+            raise
 
     def _insert(self, breakpoint_: Breakpoint) -> None:
         try:
-            self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
-        except WireTimeout:
-            self.doubt()
-            raise
+            self._send(self._stub.insert, breakpoint_)
         except StubError as error:
             if error.errno == E2BIG:
                 self._start_over()
-                self._stub.insert(breakpoint_.kind, breakpoint_.address, breakpoint_.length)
+                self._send(self._stub.insert, breakpoint_)
             elif not (error.errno == EEXIST and breakpoint_.is_software):
                 raise
         self._armed.add(breakpoint_)
@@ -271,6 +276,7 @@ class BreakpointTable:
 
     def _start_over(self) -> None:
         """Every slot holds an address once used: have the stub forget them all, and put back what is in use."""
+        self.doubt()  # until it is known to have forgotten
         self._stub.forget_breakpoints()
         self.rearm()
 
@@ -285,10 +291,7 @@ class BreakpointTable:
             sharing |= {b for b in self._armed if not b.is_software and b.address == breakpoint_.address}
         for one in sharing:
             try:
-                self._stub.remove(one.kind, one.address, one.length)
-            except WireTimeout:
-                self.doubt()
-                raise
+                self._send(self._stub.remove, one)
             except StubError as error:
                 if error.errno not in (ENOENT, EPERM):
                     raise

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from nullmodem.errors import BreakpointRefused, StubError
+from nullmodem.errors import BreakpointRefused, StubError, WireTimeout
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 
@@ -277,3 +277,53 @@ def test_a_breakpoint_the_stub_has_already_is_what_was_asked_for() -> None:
     table = BreakpointTable(stub)
     table.want("gdb", soft(0x1000))
     assert table.armed == {soft(0x1000)}
+
+
+class LosingAnswers(Slots):
+    """`Slots` behind a line that loses the answer to what is asked at ``lost``; 0: to what drops all."""
+
+    lost: int | None = None
+
+    def insert(self, kind: BreakpointKind, address: int, length: int) -> None:
+        super().insert(kind, address, length)
+        self._lose(address)
+
+    def forget_breakpoints(self) -> None:
+        super().forget_breakpoints()
+        self._lose(0)
+
+    def _lose(self, address: int) -> None:
+        if address == self.lost:
+            self.lost = None
+            raise WireTimeout("no answer")
+
+
+def test_one_whose_answer_was_lost_when_all_were_given_back_is_gone_when_its_memory_is_freed() -> None:
+    stub = LosingAnswers()
+    table = BreakpointTable(stub)
+    for address in (0x1000, 0x1001, 0x1002):
+        table.want("gdb", soft(address))
+    Slots.forget_breakpoints(stub)  # as kdb does
+    stub.lost = 0x1001
+    with pytest.raises(WireTimeout):
+        table.rearm()
+    table.drop_range(0x1000, 0x1002)
+    table.synchronise()
+    assert stub.present == Counter([soft(0x1002)])
+
+
+@pytest.mark.parametrize("lost", [0x1003, 0x1000, 0])
+def test_an_answer_that_is_lost_while_starting_over_leaves_nothing_behind(lost: int) -> None:
+    stub = LosingAnswers(slots=3)
+    table = BreakpointTable(stub)
+    for address in (0x1000, 0x1001, 0x1002):
+        table.want("gdb", soft(address))
+    table.unwant("gdb", soft(0x1001))
+    table.synchronise()
+    stub.lost = lost
+    with pytest.raises(WireTimeout):
+        table.want("gdb", soft(0x1003))
+    table.drop_range(0x1000, 0x1001)
+    table.drop_range(0x1003, 0x1004)
+    table.synchronise()
+    assert stub.present == Counter([soft(0x1002)])
