@@ -249,8 +249,8 @@ class LiveSession:
                     self._break_in()
                 except NullmodemError as error:
                     missed = error
-                    self._call(lambda: break_in_failed(self._session, client, missed))
-                    raise
+                    if not self._call(lambda: break_in_failed(self._session, client, missed)):
+                        raise
 
     def stopped_within(self, seconds: float) -> bool:
         """Whether the target stops for all to see, or is met for the first time, within that time."""

@@ -9,25 +9,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import IdentityError, KernelDataError, MemoryFault, TargetError, WireClosed
+from nullmodem.errors import IdentityError, KernelDataError, MemoryFault, NullmodemError, TargetError, WireClosed
 from nullmodem.session.model import State, StopReason
 from nullmodem.session.recovery import stand_back
 from nullmodem.session.signals import SIGTRAP
 from nullmodem.session.view import KernelView
 
 if TYPE_CHECKING:
-    from nullmodem.errors import NullmodemError
+    from collections.abc import Callable
+
     from nullmodem.session.session import Session
 
 ANSWER_SECONDS = 3.0
 """For a target that no break-in seems to stop to say that it stands after all."""
 
 
-def break_in_failed(session: Session, client: str, error: NullmodemError) -> None:
-    """A break-in that ``client`` wanted was tried, and stopped nothing. Raises WireClosed as `require_same_boot`."""
-    session.break_ins.failed(client)
-    if isinstance(error, TargetError):  # all ways were tried; others say that none could be
-        require_same_boot(session)
+def break_in_failed(session: Session, client: str, error: NullmodemError) -> bool:
+    """A break-in that ``client`` wanted was tried, and seems to have stopped nothing. Whether the target stands all the
+    same. Raises WireClosed as `require_same_boot`."""
+    try:
+        if isinstance(error, TargetError):  # all ways were tried; others say that none could be
+            require_same_boot(session)
+    finally:
+        if not session.still:
+            session.break_ins.failed(client)
+    return session.still
 
 
 def is_where_it_was(session: Session) -> bool:
@@ -75,10 +81,25 @@ def show_trouble(session: Session) -> None:
 
 
 def require_same_boot(session: Session) -> None:
-    """Raise WireClosed, which ends the session, when its target stands still and has forgotten it; it is let go."""
-    if session.state is State.RUNNING and session.stub.has_forgotten_us(ANSWER_SECONDS):
+    """Find out whether a target that no break-in seems to stop stands all the same, and deal with a stop that it tells
+    of while it is asked. Raises WireClosed, which ends the session, when it stands and has forgotten it; it is let go.
+    """
+    if session.state is not State.RUNNING:
+        return
+    if session.stub.has_forgotten_us(ANSWER_SECONDS):
         session.stub.let_stranger_go()
         raise WireClosed(
             "the target has rebooted: it stopped, and its stub knew nothing of this session",
             hint="It runs on, without breakpoints. Attach to it again.",
         )
+    hear(session, session.on_wire)
+
+
+def hear(session: Session, deal_with_it: Callable[[], None]) -> None:
+    """Deal with a stop as the engine does, where something else was asked for."""
+    try:
+        deal_with_it()
+    except WireClosed:
+        raise
+    except NullmodemError as error:
+        session.on_trouble(error)

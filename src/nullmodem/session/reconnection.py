@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import NullmodemError, TargetError, WireClosed
 from nullmodem.session.model import State
-from nullmodem.session.reboot import meet_anew, require_same_boot, show_trouble
+from nullmodem.session.reboot import hear, meet_anew, require_same_boot, show_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,13 +112,15 @@ class Reconnection:
         return True
 
     def not_broken_into(self, error: NullmodemError) -> None:
-        """The break-in that was to show what the target does has shown nothing. Raises WireClosed when it has rebooted,
-        or stood when the line went and does not answer any more."""
+        """The break-in that was to show what the target does seems to have shown nothing. Raises WireClosed when it has
+        rebooted, or stood when the line went and does not answer any more."""
         session = self._session
-        self._checking = False
-        session.break_ins.failed("")
         if isinstance(error, TargetError):
             require_same_boot(session)
+        if self.heard.is_set():
+            return
+        self._checking = False
+        session.break_ins.failed("")
         if self._stood:
             raise WireClosed(f"the target does not answer any more where it stood: {error.message}", hint=error.hint)
         session.say(
@@ -133,7 +135,7 @@ class Reconnection:
         if renewal.repeats_its_stop(REPEAT_SECONDS):
             self._back("it had stopped meanwhile")
             session.state = State.RUNNING
-            self._guarded(session.on_wire)
+            hear(session, session.on_wire)
             return True
         thread = renewal.standing_thread(ANSWER_SECONDS) if self._in_doubt else None
         if thread is not None:
@@ -161,7 +163,7 @@ class Reconnection:
         if not target.is_known and stop is not None and stop.thread == thread:
             self._back("it had stopped")
             session.state = State.RUNNING
-            self._guarded(lambda: session.take_stop(stop))
+            hear(session, lambda: session.take_stop(stop))
         elif thread == target.thread and target.is_known and target.stands_where_it_stood():
             session.state = self._was
             self._back("the target stands where it stood")
@@ -191,12 +193,3 @@ class Reconnection:
     def _back(self, what: str) -> None:
         self.is_away = False
         self._session.say(f"the line is back; {what}")
-
-    def _guarded(self, function: Callable[[], None]) -> None:
-        """Deal with a stop as the engine does."""
-        try:
-            function()
-        except WireClosed:
-            raise
-        except NullmodemError as error:
-            self._session.on_trouble(error)

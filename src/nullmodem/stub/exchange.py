@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from nullmodem.errors import LocalProtocolError, RemoteProtocolError, StubError, WireClosed, WireTimeout
@@ -136,25 +137,22 @@ class Exchange:
             raise Unconfirmed(f"the line is too bad to tell whether {type(request).__name__} was carried out")
         self._doubts += 1
         try:
-            return settle(request, reply, lambda other: self.ask(other, characters=1024), self._answers)
+            stands = partial(self._answers, self.answer_seconds)
+            return settle(request, reply, lambda other: self.ask(other, characters=1024), stands)
         finally:
             self._doubts -= 1
 
-    def _answers(self) -> bool:
-        """Whether the target stands still, and says so in time."""
+    def _answers(self, seconds: float | None = None) -> bool:
+        """Whether the target stands still, and says so; in ``seconds`` if they are given, else in its time."""
         try:
-            self.ask(requests.CurrentThread(), characters=32, timeout=self.answer_seconds)
+            self.ask(requests.CurrentThread(), characters=32, timeout=seconds)
         except (WireTimeout, StubError):
             return False
         return True
 
     def _shows_it_did_not_act(self) -> bool:
         """Whether a stub that did not acknowledge a request, nor show a trace of it, answers another one."""
-        try:
-            self.ask(requests.CurrentThread(), characters=32)
-        except (WireTimeout, StubError):
-            return False
-        return not self._connection.came_late
+        return self._answers() and not self._connection.came_late
 
     @property
     def answer_seconds(self) -> float:
@@ -195,17 +193,24 @@ class Exchange:
     def take(self) -> bytes | None:
         """The next packet a running target has sent, or None. Never blocks. Raises WireClosed."""
         self._receive()
-        return self._pending.pop(0) if self.running and self._pending else None
+        return self._pending.pop(0) if self.has_stop else None
 
     def patience(self) -> float | None:
         """Seconds to wait for the running target before `overdue` is called; None while nothing is owed.
 
         Three things are: the acknowledgement of what set it running, the rest of a packet that has begun, and the stop
-        in which one instruction ends.
+        in which one instruction ends. A stop that came while something was asked is there already.
         """
+        if self.has_stop:
+            return 0.0
         owed = self._connection.outstanding is not None and not self._connection.acknowledged
         owed = owed or self._connection.partial or self._is_to_end_soon
         return self._patience.seconds(64) if self.running and owed else None
+
+    @property
+    def has_stop(self) -> bool:
+        """Whether the running target has said something that was not taken yet: the line stays quiet about it."""
+        return self.running and bool(self._pending)
 
     @property
     def _is_to_end_soon(self) -> bool:
@@ -223,13 +228,16 @@ class Exchange:
             WireTimeout: it gives no sign at all, and is taken to run; or it stands still, and does not take what would
                 set it running.
         """
+        if self.has_stop:
+            return True
         if self._is_to_end_soon and not self._connection.partial:
             self._asked_again += 1
             self._connection.ask_again()
         try:
             self._connection.timeout()
         except WireTimeout:
-            if not self.repeats_its_stop(self.answer_seconds) and not self._stands_still():
+            # One that runs, and stops meanwhile, answers too; its stop is kept.
+            if not self.repeats_its_stop(self.answer_seconds) and not self._while_in_doubt(self._answers):
                 raise
             same = bool(self._pending) or self._while_in_doubt(is_where_it_was)
             if self._pending:  # it ran, and has stopped
@@ -265,14 +273,6 @@ class Exchange:
                 break
         return bool(self._pending)
 
-    def _stands_still(self) -> bool:
-        """Whether the target answers. One that runs and stops meanwhile does, but its stop is kept."""
-        try:
-            self._while_in_doubt(lambda: self.ask(requests.CurrentThread(), characters=32))
-        except (WireTimeout, StubError):
-            return False
-        return True
-
     def _while_in_doubt(self, look: Callable[[], T]) -> T:
         """Ask a target that was told to go on, and perhaps has not."""
         self.running, self._in_doubt = False, True
@@ -283,14 +283,10 @@ class Exchange:
 
     def has_forgotten(self, seconds: float) -> bool:
         """Whether a target that was set running stands still and answers, and has not told of its stop."""
-        if not self.running or self.is_in_doubt:
+        if not self.running or self.is_in_doubt or self._pending:
             return False
         self._connection.give_up()
-        try:
-            self._while_in_doubt(lambda: self.ask(requests.CurrentThread(), characters=32, timeout=seconds))
-        except (WireTimeout, StubError):
-            return False
-        return not self._pending
+        return self._while_in_doubt(lambda: self._answers(seconds)) and not self._pending
 
     # -- the line ------------------------------------------------------------------------------------------------
 
@@ -325,7 +321,7 @@ class Exchange:
                     self._pending = stops
                     return payload
                 stops.append(payload)
-            remaining = deadline - self._clock()
+            remaining = 0.0 if stops and not again else deadline - self._clock()  # it has told what was asked for
             readable = remaining > 0 and self._wait(self._stream, remaining)
             if not readable:
                 try:

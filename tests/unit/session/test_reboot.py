@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,10 @@ from support.rig import PATIENCE_SECONDS, next_event, rig_on
 from support.rigged import kernel_file, rig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from nullmodem.wire.streams import ByteStream
     from support.rig import Rig
 
 
@@ -64,6 +66,51 @@ def test_a_target_that_runs_and_is_asked_has_not_rebooted_and_its_next_stop_is_h
     assert rig.live.wait_for_stop(PATIENCE_SECONDS).reason is StopReason.INTERRUPT
     rig.live.go()
     rig.fake.typed.clear()  # the question, which the running kernel has heard and not understood
+
+
+def stops_while_it_is_asked(rig: Rig, asked: threading.Event) -> Callable[[], None]:
+    """A way to break in that works late: the target stops when it has been ``asked``, which waits for its answer."""
+    works = rig.live._break_in
+    waits = rig.session.stub._exchange._wait
+
+    def wait(stream: ByteStream, seconds: float) -> bool:
+        asked.set()
+        return waits(stream, seconds)
+
+    def late() -> None:
+        rig.session.stub._exchange._wait = wait
+        threading.Thread(target=lambda: asked.wait(PATIENCE_SECONDS) and works()).start()
+        raise TargetError("the kernel was not stopped")
+
+    return late
+
+
+def test_a_stop_that_is_told_of_during_the_question_is_what_was_wanted(rig: Rig) -> None:
+    asked = threading.Event()
+    rig.live._break_in = stops_while_it_is_asked(rig, asked)
+    rig.live.interrupt()
+    assert rig.live.state is State.STOPPED
+    assert rig.live.stop is not None
+    assert rig.live.stop.reason is StopReason.INTERRUPT
+    rig.live.go()
+    rig.settle()
+    assert rig.live.state is State.RUNNING
+    rig.fake.typed.clear()
+
+
+def test_a_stop_that_came_while_something_was_asked_is_dealt_with_although_the_line_is_quiet(rig: Rig) -> None:
+    asked = threading.Event()
+    late = stops_while_it_is_asked(rig, asked)
+
+    def ask() -> None:
+        with contextlib.suppress(TargetError):
+            late()
+        rig.session.stub.has_forgotten_us(PATIENCE_SECONDS)
+
+    rig.live._call(ask)
+    assert rig.live.wait_for_stop(PATIENCE_SECONDS).reason is StopReason.TRAP, "nobody had wanted it"
+    rig.live.go()
+    rig.fake.typed.clear()
 
 
 @pytest.fixture
