@@ -5,33 +5,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nullmodem.errors import NullmodemError
+from nullmodem.session.reboot import look_again, require_same_kernel
+
 if TYPE_CHECKING:
-    from nullmodem.session.breakpoints import BreakpointTable
-    from nullmodem.session.modules import ModuleTable
-    from nullmodem.session.stopped import StoppedTarget
-    from nullmodem.session.wishes import Wishes
+    from nullmodem.session.session import Session
 
 
-def take_up(
-    target: StoppedTarget,
-    table: BreakpointTable,
-    wishes: Wishes,
-    modules: ModuleTable,
-    behind_breakpoint: int,
-    thread: int,
-) -> None:
-    """Make it a stop like any other. ``behind_breakpoint`` is how far behind one the stub reports the pc.
+def take_up(session: Session, thread: int) -> None:
+    """Make it a stop like any other.
 
     A breakpoint of ours that was hit shows that they were in place, so they are put back as they were. Otherwise the
-    target may have run without them, and modules may have come and gone unseen.
+    target may have run without them, and modules may have come and gone unseen. Most of all it may be another boot: a
+    kernel's stops land in kdb until somebody has taken one from it (dbg_kdb_mode in kernel/debug/debug_core.c), and
+    this one's have been taken.
 
-    Raises KernelDataError, MemoryFault, StubError.
+    Raises KernelDataError, MemoryFault, StubError; WireClosed, which ends the session, when it is another boot, which
+    is let go.
     """
+    target, table, arch = session.target, session.table, session.stub.arch
     target.begin(thread)
-    if table.software_at(target.own_pc - behind_breakpoint):
-        table.rearm()
+    hit = target.own_pc - arch.pc_after_breakpoint
+    if table.software_at(hit):
+        try:
+            table.rearm()
+        except NullmodemError:
+            target.set_registers({arch.pc: hit})  # it is shown as it stands
+            raise
     else:
         table.stub_forgot()
-        target.forget_code()
-        modules.catch_up(target)
-        wishes.drop_unwanted()
+        require_same_kernel(session, "the target has rebooted, and has stopped in kdb")
+        look_again(session)

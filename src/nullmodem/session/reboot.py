@@ -56,9 +56,17 @@ def meet_anew(session: Session, thread: int, if_another: str) -> None:
 
     Raises WireClosed with ``if_another``, which ends the session, when it is another boot; it is let go.
     """
-    target, kernel = session.target, session.world.kernel
     session.news.wait_no_longer()
-    target.begin(thread)
+    session.target.begin(thread)
+    require_same_kernel(session, if_another)
+    stand_back(session, session.table.armed)
+    look_again(session)
+
+
+def require_same_kernel(session: Session, if_another: str) -> None:
+    """Raises WireClosed with ``if_another``, which ends the session, unless the kernel that stands there is the one
+    that was met, where that was; another is let go."""
+    target, kernel = session.target, session.world.kernel
     try:
         found = KernelView.identify(kernel.vmlinux, kernel.types, target, target.own_pc, lambda: target.own_sp)
         same = found.slide == kernel.slide
@@ -67,9 +75,12 @@ def meet_anew(session: Session, thread: int, if_another: str) -> None:
     if not same:
         session.stub.let_stranger_go()
         raise WireClosed(if_another, hint="It runs on, without breakpoints. Attach to it again.")
-    target.forget_code()
-    stand_back(session, session.table.armed)
-    session.world.modules.catch_up(target)
+
+
+def look_again(session: Session) -> None:
+    """The target may have run unwatched: read what code there is, and which modules."""
+    session.target.forget_code()
+    session.world.modules.catch_up(session.target)
     session.wishes.drop_unwanted()
 
 

@@ -105,8 +105,7 @@ class Session:
             with contextlib.suppress(NullmodemError):
                 self.stub.detach()
             raise
-        modules, behind = self.world.modules, self.stub.arch.pc_after_breakpoint
-        self.stub.after_kdb = partial(take_up, self.target, self.table, self.wishes, modules, behind)
+        self.stub.after_kdb = partial(take_up, self)
         self.runner.meet(self.world)
         self.on_visible(StopReason.ATTACHED, SIGTRAP)
 

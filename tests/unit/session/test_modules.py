@@ -4,23 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
 from nullmodem.kernel.hooks import ModuleState
 from nullmodem.kernel.modules import LoadedModule
 from nullmodem.kernel.regions import ModuleRegion, RegionKind
-from nullmodem.session.kdb import take_up
 from nullmodem.session.modules import ModuleTable
-from nullmodem.session.stopped import StoppedTarget
 from nullmodem.symbols.ranges import AddressRange
-from support.minicpu import INC, PAGE, SELF, TEXT, MiniCpus, machine
-from support.runner import stub_on
-
-if TYPE_CHECKING:
-    from nullmodem.session.breakpoints import BreakpointTable
-    from nullmodem.session.wishes import Wishes
+from support.minicpu import PAGE
 
 AREA = 0xFFFFFFFFC0000000
 TEXT_REGION = ModuleRegion(RegionKind.TEXT, AddressRange(AREA, AREA + PAGE))
@@ -129,27 +122,3 @@ def test_the_init_of_a_live_module_will_be_freed_without_a_word() -> None:
     kernel.list = [LIVE]
     table.catch_up(NO_MEMORY)
     assert verdict(table, INIT_REGION) is False
-
-
-def test_a_stop_taken_from_kdb_shows_the_code_that_is_there_now() -> None:
-    cpu = machine(INC, SELF)
-    with stub_on(cpu, MiniCpus(cpu)) as (stub, fake, _line):
-        stub.halt_reason()
-        target = StoppedTarget(stub, ahead=0)
-        target.begin(stub.current_thread())
-        assert target.code_at(TEXT).startswith(INC)
-        fake.machine.memory[TEXT].data[: len(SELF)] = SELF
-        nothing = cast("BreakpointTable", Forgetful())
-        take_up(target, nothing, cast("Wishes", nothing), Kernel().table(), 1, 1)
-        assert target.code_at(TEXT).startswith(SELF)
-
-
-class Forgetful:
-    """`BreakpointTable` that has none, and `Wishes` for none."""
-
-    def software_at(self, _address: int) -> bool:
-        return False
-
-    def stub_forgot(self) -> None: ...
-
-    def drop_unwanted(self) -> None: ...
