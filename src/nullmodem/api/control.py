@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Final
 from nullmodem.api import control_protocol as protocol
 from nullmodem.api.commands import Outcome
 from nullmodem.api.facts import load_map_facts, module_facts, stop_facts, target_facts
+from nullmodem.api.line_reader import LineReader
 from nullmodem.api.recording import recording_of
+from nullmodem.api.watching import watch
 from nullmodem.errors import NullmodemError, RemoteProtocolError, SessionError
 from nullmodem.waiting import wait_readable
 
@@ -159,13 +161,14 @@ class Conversation:
             protocol.Push: self._push,
             protocol.AskKdb: self._ask_kdb,
             protocol.Record: self._record,
+            protocol.Watch: self._watch,
             protocol.End: lambda _request: protocol.Ending(os.getpid()),
         }
 
     def run(self) -> None:
         self._connection.settimeout(REQUEST_SECONDS)
         try:
-            line = protocol.LineReader(self._connection).read()
+            line = LineReader(self._connection).read()
             self._connection.settimeout(None)
             if line is None:
                 return
@@ -197,7 +200,8 @@ class Conversation:
         return protocol.Built(built.name, str(built.ko))
 
     def _load(self, request: protocol.Load) -> protocol.Done:
-        return self._done(request.name, self._machine.load(request.name, request.parameters, self._note))
+        command = self._machine.load(request.name, request.parameters, self._note)
+        return self._done(request.name, command, through=request.through)
 
     def _unload(self, request: protocol.Unload) -> protocol.Done:
         return self._done(request.name, self._machine.unload(request.name, force=request.force))
@@ -220,9 +224,12 @@ class Conversation:
             target=target_facts(self._live.status()),
         )
 
-    def _done(self, name: str, command: RunningCommand) -> protocol.Done:
-        """Wait for a command that changes modules, or for the stop that a breakpoint in it makes."""
+    def _done(self, name: str, command: RunningCommand, *, through: bool = False) -> protocol.Done:
+        """Wait for a command that changes modules or, unless ``through``, for a stop in the middle of it."""
         try:
+            if through:
+                command.wait(stops=False, until=self._connection)
+                return protocol.Done(name.replace("-", "_"))
             stop = self._outcome(command, f"the change of {name}", always=True).stop
             stopped = stop_facts(self._live, stop) if stop is not None else None
             holder = self._machine.holder() if stop is not None else ""
@@ -243,6 +250,10 @@ class Conversation:
             self._send(protocol.Note(f"recording to {request.file}"))
             self._connection.recv(1)  # until the client ends, or we do
         return protocol.Exited(0)
+
+    def _watch(self, _request: protocol.Watch) -> protocol.Ending:
+        watch(self._live, self._send, self._connection)
+        return protocol.Ending(os.getpid())
 
     def _ask_kdb(self, request: protocol.AskKdb) -> protocol.Exited:
         self._output(self._live.run_kdb(request.command).encode())

@@ -8,6 +8,7 @@
                                               {"progress": {...}}     any number, while something is built
                                               {"output": {...}}       any number, while a command prints
                                               {"note": {...}}         any number: something to tell the user
+                                              {"event": {...}}        any number, to a client that watches
                                               {"result": {...}}       or {"error": {...}}; the last line
 
 One connection carries one request. A client that closes it before the last line has lost interest: a build is given
@@ -18,7 +19,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from enum import Enum
+from typing import Final, TypeVar
 
 from nullmodem import errors
 from nullmodem.api.facts import LoadMapFacts, ModuleFacts, StopFacts, TargetFacts
@@ -27,9 +29,6 @@ from nullmodem.errors import NullmodemError, RemoteProtocolError
 
 VERSION: Final = 1
 """Of this protocol. A client refuses a session that speaks another."""
-
-LINE_LIMIT: Final = 1 << 20
-"""Bytes in one line, with its end."""
 
 OUTPUT_CHUNK: Final = 1 << 16
 """Bytes of a command's output in one line, at most."""
@@ -64,10 +63,11 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """→ Done"""
+    """``through``: to the end, whatever stops come before it. → Done"""
 
     name: str
     parameters: tuple[str, ...] = ()
+    through: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,11 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Tell what happens from now on, until the client goes or the session ends. → Ending"""
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """End the session. → Ending; the connection closes when it has ended."""
 
@@ -145,6 +150,7 @@ Request = (
     | Push
     | AskKdb
     | Record
+    | Watch
     | End
 )
 
@@ -162,6 +168,7 @@ REQUESTS: Final[dict[str, type[Request]]] = {
     "push": Push,
     "kdb": AskKdb,
     "record": Record,
+    "watch": Watch,
     "stop": End,
 }
 _NAMES: Final = {kind: name for name, kind in REQUESTS.items()}
@@ -266,6 +273,28 @@ class Note:
     text: str
 
 
+class Happened(Enum):
+    """``WATCHING`` comes first: whatever happens after it is told."""
+
+    WATCHING = "watching"
+    STOPPED = "stopped"
+    RESUMED = "resumed"
+    MODULES = "modules"
+    SAID = "said"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEvent:
+    """``kind`` is the value of a `Happened`. ``stop`` is with ``stopped`` alone; ``text`` is what was said, or why the
+    target is lost.
+    """
+
+    kind: str
+    stop: StopFacts | None = None
+    text: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An error of nullmodem's tree. The fields after ``hint`` are those that some classes have beside the message."""
@@ -329,7 +358,7 @@ def parse_request(line: bytes) -> Request:
     raise RemoteProtocolError("a request has a name and arguments, and nothing else")
 
 
-Message = BuildProgress | OutputPart | Note | Failure | Result
+Message = BuildProgress | OutputPart | Note | SessionEvent | Failure | Result
 
 
 def encode_message(message: Message) -> bytes:
@@ -340,6 +369,8 @@ def encode_message(message: Message) -> bytes:
             name = "output"
         case Note():
             name = "note"
+        case SessionEvent():
+            name = "event"
         case Failure():
             name = "error"
         case _:
@@ -347,7 +378,7 @@ def encode_message(message: Message) -> bytes:
     return _line({name: to_json(message)})
 
 
-def parse_message(line: bytes, result: type[T]) -> BuildProgress | OutputPart | Note | Failure | T:
+def parse_message(line: bytes, result: type[T]) -> BuildProgress | OutputPart | Note | SessionEvent | Failure | T:
     """A line from the session, whose last one is a ``result``. Raises RemoteProtocolError."""
     match list(parse_object(line).items()):
         case [("progress", value)]:
@@ -356,44 +387,15 @@ def parse_message(line: bytes, result: type[T]) -> BuildProgress | OutputPart | 
             return from_json(OutputPart, value)
         case [("note", value)]:
             return from_json(Note, value)
+        case [("event", value)]:
+            return from_json(SessionEvent, value)
         case [("error", value)]:
             return from_json(Failure, value)
         case [("result", value)]:
             return from_json(result, value)
-    msg = "a message is one of progress, output, note, error and result"
+    msg = "a message is one of progress, output, note, event, error and result"
     raise RemoteProtocolError(msg)
 
 
 def _line(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
-
-
-class Readable(Protocol):
-    def recv(self, size: int, /) -> bytes: ...
-
-
-class LineReader:
-    """Lines from a stream, none longer than the limit."""
-
-    def __init__(self, stream: Readable, limit: int = LINE_LIMIT) -> None:
-        self._stream = stream
-        self._limit = limit
-        self._buffer = bytearray()
-
-    def read(self) -> bytes | None:
-        """The next line without its end; None when the stream ends before one is complete.
-
-        Raises RemoteProtocolError for a line that is too long, and what ``recv`` raises.
-        """
-        scanned = 0
-        while (end := self._buffer.find(b"\n", scanned)) < 0:
-            scanned = len(self._buffer)
-            if scanned >= self._limit:
-                raise RemoteProtocolError(f"a line of more than {self._limit} bytes")
-            data = self._stream.recv(1 << 16)
-            if not data:
-                return None
-            self._buffer += data
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        return line

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING, TypeVar
 
 from nullmodem.api import control_protocol as protocol
 from nullmodem.api.facts import LoadMapFacts, StopFacts
+from nullmodem.api.line_reader import LineReader
 from nullmodem.errors import NoSessionError, RemoteProtocolError, SessionError, WireTimeout
 from nullmodem.kbuild import Progress, Stage
 from nullmodem.kbuild.progress import silent
@@ -72,6 +74,10 @@ class RemoteMachine:
         """
         return self._ask(protocol.Load(name, tuple(parameters)), protocol.Done, on_note=on_note)
 
+    def load_through(self, name: str, parameters: Sequence[str] = ()) -> None:
+        """Load a module; returns when that is done, however often the target stops meanwhile."""
+        self._ask(protocol.Load(name, tuple(parameters), through=True), protocol.Done)
+
     def unload(self, name: str, *, force: bool = False, on_note: Callable[[str], None] = _nobody) -> protocol.Done:
         """Unload a module; returns as `load` does."""
         return self._ask(protocol.Unload(name, force), protocol.Done, on_note=on_note)
@@ -127,6 +133,12 @@ class RemoteMachine:
         """Copy a file to the target; returns its path there. ``on_note`` is told how far it is when it takes long."""
         return self._ask(protocol.Push(str(file.absolute()), destination), protocol.Pushed, on_note=on_note).path
 
+    def watch(self) -> RemoteEvents:
+        """What happens in the session from now on. Raises NoSessionError."""
+        events = RemoteEvents(self._connect(None), self._gone)
+        events.begin()
+        return events
+
     def stop(self, timeout: float = ANSWER_SECONDS) -> None:
         """End the session; returns when it has ended."""
         with self._connect(timeout) as connection:
@@ -178,7 +190,7 @@ class RemoteMachine:
         on_output: Callable[[bytes], None] = _nobody,
         on_note: Callable[[str], None] = _nobody,
     ) -> T:
-        reader = protocol.LineReader(connection)
+        reader = LineReader(connection)
         try:
             connection.sendall(protocol.encode_request(request))
             while (line := reader.read()) is not None:
@@ -191,6 +203,8 @@ class RemoteMachine:
                         on_note(text)
                     case protocol.Failure() as failure:
                         raise protocol.error_of(failure)
+                    case protocol.SessionEvent():
+                        raise RemoteProtocolError("the session told of an event that nobody had asked for")
                     case answer:
                         return answer
         except TimeoutError:
@@ -205,6 +219,49 @@ class RemoteMachine:
     def _silent(self, timeout: float) -> WireTimeout:
         msg = f"the session {self.session.name!r} did not answer within {timeout:.0f} s"
         return WireTimeout(msg, hint=f"If it hangs, `kill {self.session.record.pid}` ends it and its target.")
+
+
+class RemoteEvents:
+    """An open connection on which a session tells what happens."""
+
+    def __init__(self, connection: socket.socket, gone: Callable[[], SessionError]) -> None:
+        self._connection = connection
+        self._reader = LineReader(connection)
+        self._gone = gone
+
+    def begin(self) -> None:
+        """Ask for events; once this returns, none is missed. Raises SessionError."""
+        try:
+            self._connection.sendall(protocol.encode_request(protocol.Watch()))
+        except OSError as error:
+            raise self._gone() from error
+        if self.next() is None:
+            raise self._gone()
+
+    def next(self) -> protocol.SessionEvent | None:
+        """Wait for the next event; None when the session has ended, or this was closed."""
+        try:
+            line = self._reader.read()
+        except OSError:
+            return None
+        if line is None:
+            return None
+        match protocol.parse_message(line, protocol.Ending):
+            case protocol.SessionEvent() as event:
+                return event
+            case protocol.Failure() as failure:
+                raise protocol.error_of(failure)
+            case _:
+                return None
+
+    def close(self) -> None:
+        """Safe from any thread, and to call twice: whoever waits in `next` is woken."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def dispose(self) -> None:
+        """Give the connection back, once nobody waits in `next`."""
+        self._connection.close()
 
 
 def _progress(report: protocol.BuildProgress) -> Progress:

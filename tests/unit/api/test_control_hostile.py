@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nullmodem.api import control_protocol as protocol
+from nullmodem.api.line_reader import LINE_LIMIT, LineReader
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import RunningSession
 from support.served import RECORD, SECONDS, Served, in_thread
@@ -27,13 +28,13 @@ from support.served import RECORD, SECONDS, Served, in_thread
         (b'{"request": "push", "arguments": {"file": "relative"}}\n', "is not an absolute path"),
         (b'{"request": "build", "arguments": {"path": "/a\\u0000b"}}\n', "is not an absolute path"),
         (b'{"request": "exec", "arguments": {"words": []}}\n', "there is no command to run"),
-        (b"x" * (protocol.LINE_LIMIT + 1), "a line of more than"),
+        (b"x" * (LINE_LIMIT + 1), "a line of more than"),
     ],
 )
 def test_nonsense_is_answered_and_does_not_end_the_session(served: Served, line: bytes, complaint: str) -> None:
     with served.connect() as connection:
         connection.sendall(line)
-        answer = protocol.LineReader(connection).read()
+        answer = LineReader(connection).read()
         assert answer is not None
         failure = protocol.parse_message(answer, protocol.Exited)
     assert isinstance(failure, protocol.Failure)
@@ -47,7 +48,7 @@ def test_nonsense_is_answered_and_does_not_end_the_session(served: Served, line:
 def test_any_line_is_answered_with_one_error(shared: Served, line: bytes) -> None:
     with shared.connect() as connection:
         connection.sendall(line + b"\n")
-        reader = protocol.LineReader(connection)
+        reader = LineReader(connection)
         answer = reader.read()
         assert answer is not None
         assert isinstance(protocol.parse_message(answer, protocol.Exited), protocol.Failure)

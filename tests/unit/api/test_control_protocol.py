@@ -25,6 +25,7 @@ from nullmodem.api.facts import (
     TargetFacts,
     WireFacts,
 )
+from nullmodem.api.line_reader import LINE_LIMIT, LineReader
 from nullmodem.api.records import Address
 from nullmodem.errors import NullmodemError, RemoteProtocolError
 
@@ -186,14 +187,14 @@ def test_a_message_that_is_none_is_refused(line: bytes) -> None:
 
 @given(st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b""))), st.lists(st.integers(1, 9)))
 def test_lines_come_whole_however_the_stream_is_cut(lines: list[bytes], sizes: list[int]) -> None:
-    reader = protocol.LineReader(Pieces(b"".join(line + b"\n" for line in lines) + b"rest", sizes))
+    reader = LineReader(Pieces(b"".join(line + b"\n" for line in lines) + b"rest", sizes))
     assert [reader.read() for _ in lines] == lines
     assert reader.read() is None
 
 
 @given(st.integers(1, 200), st.lists(st.integers(1, 9)))
 def test_no_line_is_longer_than_the_limit_allows(length: int, sizes: list[int]) -> None:
-    reader = protocol.LineReader(Pieces(b"x" * length, [min(size, 9) for size in sizes] + [9] * 40), limit=64)
+    reader = LineReader(Pieces(b"x" * length, [min(size, 9) for size in sizes] + [9] * 40), limit=64)
     if length >= 64:
         with pytest.raises(RemoteProtocolError, match="a line of more than 64 bytes"):
             reader.read()
@@ -244,4 +245,4 @@ def test_of_a_long_output_the_end_is_sent() -> None:
     failure = protocol.failure_of(errors.BuildError("m", output="x" * 100_000 + "the reason"))
     assert failure.output is not None
     assert failure.output.endswith("the reason")
-    assert len(protocol.encode_message(failure)) < protocol.LINE_LIMIT
+    assert len(protocol.encode_message(failure)) < LINE_LIMIT
