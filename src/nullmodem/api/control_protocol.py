@@ -286,9 +286,7 @@ class Happened(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """``kind`` is the value of a `Happened`. ``stop`` is with ``stopped`` alone; ``text`` is what was said, or why the
-    target is lost.
-    """
+    """``kind`` is a `Happened`'s value. ``text`` is what was said, or why the target is lost."""
 
     kind: str
     stop: StopFacts | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nullmodem.api.commands import RunningCommand
+from nullmodem.api.entry import init_function
 from nullmodem.api.halting import halt
 from nullmodem.api.insmod import insmod, require_done, rmmod
 from nullmodem.api.notices import Notices
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from nullmodem.api.entry import InitFunction
     from nullmodem.api.live import LiveSession
     from nullmodem.api.shipped import ShippedModules
     from nullmodem.kbuild import BuiltModule
@@ -55,14 +57,6 @@ class Known:
 
     built: BuiltModule
     parameters: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class InitFunction:
-    """The function a module's loading calls, by its name in the source. ``file`` is empty when another can see it."""
-
-    name: str
-    file: str
 
 
 class Machine:
@@ -192,12 +186,7 @@ class Machine:
 
     def init_function(self, built: BuiltModule) -> InitFunction | None:
         """None for a module that has none. Raises SymbolError when the file has gone."""
-        file = ModuleFile.open(built.ko)
-        symbol = file.init_function
-        if symbol is None:
-            return None
-        # Without debug information gdb knows the function, but not the file it is in.
-        return InitFunction(symbol.name, (symbol.source_file or "") if file.has_debug_info else "")
+        return init_function(built.ko)
 
     def unload(self, name: str, *, force: bool = False) -> RunningCommand:
         """Have the target rmmod a module; returns at once. Raises UsageError when it is not loaded; StateError."""

@@ -13,6 +13,7 @@ import click
 from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.gdb_command import tell_of_death
 from nullmodem.frontends.cli.hosting import serve
+from nullmodem.frontends.cli.lifetime import hold_leash
 from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
 
@@ -64,6 +65,15 @@ _OPTIONS: Final = (
         default="",
         metavar="HOST:PORT",
         help="Serve gdb on this TCP port of the loopback interface, too. Whoever can reach it owns the target.",
+    ),
+    click.option(
+        "--leash",
+        is_flag=True,
+        hidden=True,
+        expose_value=False,
+        is_eager=True,
+        callback=lambda _ctx, _param, wanted: hold_leash(0) if wanted else None,
+        help="For programs that start a session: it ends when its standard input does.",
     ),
 )
 

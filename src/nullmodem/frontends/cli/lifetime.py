@@ -53,6 +53,31 @@ def _end(number: int, _frame: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
+KEEP = b"keep\n"
+"""What whoever started us writes to let us live on without him."""
+
+
+def hold_leash(descriptor: int) -> None:
+    """End this process as SIGTERM does when the pipe that whoever started us holds is closed, however he ended.
+
+    After `KEEP` nothing ties us to him any more, his end of our output neither.
+    """
+    threading.Thread(target=_follow, args=(descriptor,), name="nullmodem-leash", daemon=True).start()
+
+
+def _follow(descriptor: int) -> None:
+    said = b""
+    while len(said) < len(KEEP) and (data := os.read(descriptor, len(KEEP) - len(said))):
+        said += data
+    if said != KEEP:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """For cleaning up: a second Ctrl-C must not leave half of it undone."""

@@ -61,17 +61,17 @@ class Invitation:
     arguments: tuple[str, ...] = ()
 
 
-def find_gdb(wanted: str | None = None) -> Gdb:
-    """The gdb named by the user, or the first that runs of: gdb, gdb-multiarch, the one installed beside this Python.
+def find_gdb(wanted: str | None = None, oldest: tuple[int, int] = OLDEST) -> Gdb:
+    """The gdb the user has named, or the first that will do: gdb, gdb-multiarch, the one beside this Python.
 
-    Raises UsageError when there is none, it does not run, or is too old.
+    Raises UsageError when there is none, it does not run, or is older than ``oldest``.
     """
     if wanted is not None:
         path = shutil.which(str(Path(wanted).expanduser()) if os.sep in wanted else wanted)
         if path is None:
             msg = f"there is no gdb at {wanted}" if os.sep in wanted else f"there is no program {wanted} in PATH"
             raise UsageError(msg, hint="Leave out --gdb to use the one that is found.")
-        return _examine(path)
+        return _examine(path, oldest)
     beside = Path(sys.executable).parent / "gdb"
     refusals = []
     for name in ("gdb", "gdb-multiarch", str(beside)):
@@ -79,7 +79,7 @@ def find_gdb(wanted: str | None = None) -> Gdb:
         if path is None:
             continue
         try:
-            return _examine(path)
+            return _examine(path, oldest)
         except UsageError as error:
             refusals.append(error)
     if refusals:
@@ -91,7 +91,7 @@ def find_gdb(wanted: str | None = None) -> Gdb:
     )
 
 
-def _examine(path: str) -> Gdb:
+def _examine(path: str, oldest: tuple[int, int]) -> Gdb:
     try:
         result = subprocess.run(
             [path, "--version"],
@@ -111,8 +111,8 @@ def _examine(path: str) -> Gdb:
         msg = f"{path} is no gdb: asked for its version it said {said.splitlines()[0][:200]!r}"
         raise UsageError(msg)
     version = (int(found[1]), int(found[2]))
-    if version < OLDEST:
-        msg = f"{path} is gdb {version[0]}.{version[1]}; {OLDEST[0]}.{OLDEST[1]} is the oldest that will do"
+    if version < oldest:
+        msg = f"{path} is gdb {version[0]}.{version[1]}; {oldest[0]}.{oldest[1]} is the oldest that will do"
         raise UsageError(msg, hint="pip install 'nullmodem[gdb]' brings a current one.")
     return Gdb(path, version)
 
