@@ -101,7 +101,7 @@ class Live:
     def status(self) -> Status:
         where = self.describe(self.stop.pc) if self.stop and self.is_stopped else ""
         return Status(
-            self.state, self.stop, where, self.attached, len(self.loaded), 2, 0x1000000, "/k/vmlinux",
+            self.state, self.stop, where, 0, self.attached, len(self.loaded), 2, 0x1000000, "/k/vmlinux",
             USED, CacheStatistics(9, 1, 900, 100), self.events.said,
         )  # fmt: skip
 

@@ -286,10 +286,11 @@ class Happened(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """``kind`` is a `Happened`'s value. ``text`` is what was said, or why the target is lost."""
+    """``kind`` is a `Happened`'s value, ``text`` what was said or why it is lost, ``resumes`` as in `TargetFacts`."""
 
     kind: str
     stop: StopFacts | None = None
+    resumes: int = 0
     text: str = ""
 
 

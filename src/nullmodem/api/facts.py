@@ -32,12 +32,15 @@ class StopFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClientFacts:
-    """Somebody attached. ``waiting``: it has let the target run; ``holds``: nobody else may do that now."""
+    """Somebody attached. ``waiting``: it has let the target run; ``holds``: nobody else may do that now; ``seen``:
+    the number of the last stop that it was told of.
+    """
 
     id: str
     name: str
     waiting: bool
     holds: bool
+    seen: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,14 @@ class SaidFacts:
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """The target and its clients. ``stop`` is None unless it stands still now; ``modules`` counts the loaded ones;
-    ``said`` is what the session had to say last, oldest first.
+    """The target and its clients. ``stop`` is None unless it stands still now; ``resumes`` counts how often it has
+    gone on from where clients knew it to stand, ``modules`` the loaded ones; ``said`` is what the session had to say
+    last, oldest first.
     """
 
     state: str
     stop: StopFacts | None
+    resumes: int
     clients: tuple[ClientFacts, ...]
     modules: int
     processors: int
@@ -173,7 +178,8 @@ def target_facts(status: Status) -> TargetFacts:
     return TargetFacts(
         state=status.state.value,
         stop=_stop(stop, status.where) if stop is not None and status.where else None,
-        clients=tuple(ClientFacts(c.id, c.name, c.waiting, c.holds_lease) for c in status.clients),
+        resumes=status.resumes,
+        clients=tuple(ClientFacts(c.id, c.name, c.waiting, c.holds_lease, c.seen_stop) for c in status.clients),
         modules=status.modules,
         processors=status.processors,
         slide=Address(status.slide),

@@ -21,6 +21,7 @@ class Status:
     state: State
     stop: Stop | None
     where: str
+    resumes: int
     clients: tuple[Client, ...]
     modules: int
     processors: int
@@ -38,6 +39,7 @@ def status_of(session: Session) -> Status:
         state=session.state,
         stop=stop,
         where=session.world.describe(stop.pc) if stop is not None and session.still else "",
+        resumes=session.standing.resumes,
         clients=session.clients.all,
         modules=len(session.world.modules.all),
         processors=session.world.threads.processors,

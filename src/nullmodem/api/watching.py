@@ -34,8 +34,8 @@ def _told(live: LiveSession, event: Event) -> SessionEvent | None:
     match event:
         case Stopped(stop):
             return SessionEvent(Happened.STOPPED.value, stop=stop_facts(live, stop))
-        case Resumed():
-            return SessionEvent(Happened.RESUMED.value)
+        case Resumed(number):
+            return SessionEvent(Happened.RESUMED.value, resumes=number)
         case ModulesChanged():
             return SessionEvent(Happened.MODULES.value)
         case Said(text):

@@ -42,7 +42,7 @@ class Clients:
 
     @property
     def all(self) -> tuple[Client, ...]:
-        return tuple(Client(c.id, c.name, c.waiting, c.id == self._holder) for c in self._clients.values())
+        return tuple(Client(c.id, c.name, c.waiting, c.id == self._holder, c.seen_stop) for c in self._clients.values())
 
     @property
     def attached(self) -> tuple[Attached, ...]:

@@ -140,12 +140,14 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Somebody attached to the session: ``name`` says who in an error message."""
+    """Somebody attached to the session: ``name`` says who in an error message, ``seen_stop`` is the number of the last
+    stop that it was told of."""
 
     id: str
     name: str
     waiting: bool = False
     holds_lease: bool = False
+    seen_stop: int = 0
 
 
 class ResumeKind(Enum):
@@ -205,7 +207,9 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Event: the target runs."""
+    """Event: the target has gone on from where it stood, for the ``number``-th time."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

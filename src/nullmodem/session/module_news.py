@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nullmodem.session.barrier import Barrier
-from nullmodem.session.model import Answer, ModulesChanged, ResumeKind, Resumption, StopReason
+from nullmodem.session.model import Answer, ResumeKind, Resumption, StopReason
 from nullmodem.session.module_events import take_in
 from nullmodem.session.signals import SIGTRAP
 from nullmodem.session.threads import require_own
@@ -57,7 +57,7 @@ class ModuleNews:
         session, generation = self._session, self._session.world.modules.generation
         if not self._barrier.raise_for(session.clients.told(generation)):
             return False
-        session.bus.publish(ModulesChanged(generation, session.make_stop(StopReason.MODULE_LOAD, 0)))
+        session.standing.for_modules(generation, session.make_stop(StopReason.MODULE_LOAD, 0))
         return True
 
     def answered(self, client: Attached, request: Resume) -> Resumption:

@@ -19,12 +19,10 @@ from nullmodem.session.model import (
     Policy,
     Printed,
     Resume,
-    Resumed,
     Resumption,
     Said,
     State,
     Stop,
-    Stopped,
     StopReason,
     Watched,
 )
@@ -34,6 +32,7 @@ from nullmodem.session.reboot import found_elsewhere, is_where_it_was
 from nullmodem.session.reconnection import Reconnection
 from nullmodem.session.running import Runner
 from nullmodem.session.signals import SIGINT, SIGTRAP
+from nullmodem.session.standing import Standing
 from nullmodem.session.stepping import ContinuePlan
 from nullmodem.session.stopped import StoppedTarget
 from nullmodem.session.threads import public_id, require_own
@@ -61,6 +60,7 @@ class Session:
         self.stub = stub
         self.files = files
         self.bus = bus
+        self.standing = Standing(bus)
         self.unattended = Unattended(self, policy)
         self.clients = Clients()
         self.target = StoppedTarget(stub, ahead=ahead)
@@ -356,9 +356,8 @@ class Session:
         self.left = self.target.thread, self.target.own_pc
         self.watches.remember(self.target)
         self.break_ins.goes()
-        if self.state is not State.RUNNING:
-            self.state = State.RUNNING
-            self.bus.publish(Resumed())
+        self.state = State.RUNNING
+        self.standing.over()
 
     def on_stepped(self) -> bool:
         """Whether the instruction that was stepped touched what is watched; then that is shown."""
@@ -389,7 +388,7 @@ class Session:
         self.stops += 1
         self.stop = self.make_stop(reason, signal, watched=watched, module=module)
         self.clients.shown(self.stops)
-        self.bus.publish(Stopped(self.stop))
+        self.standing.for_all(self.stop)
 
     def make_stop(self, reason: StopReason, signal: int, *, watched: Watched | None = None, module: str = "") -> Stop:
         """Where the target stands, under the number of the last stop that all were shown."""

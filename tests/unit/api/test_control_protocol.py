@@ -48,7 +48,8 @@ targets = st.builds(
     TargetFacts,
     state=texts,
     stop=st.none() | stops,
-    clients=st.lists(st.builds(ClientFacts, texts, texts, st.booleans(), st.booleans())).map(tuple),
+    resumes=counts,
+    clients=st.lists(st.builds(ClientFacts, texts, texts, st.booleans(), st.booleans(), counts)).map(tuple),
     modules=counts,
     processors=counts,
     slide=addresses,
@@ -70,13 +71,14 @@ requests = st.one_of(
     st.builds(protocol.GetModules),
     st.builds(protocol.GetLoadMap, texts),
     st.builds(protocol.Build, texts),
-    st.builds(protocol.Load, texts, names),
+    st.builds(protocol.Load, texts, names, st.booleans()),
     st.builds(protocol.Unload, texts, st.booleans()),
     st.builds(protocol.Reload, texts),
     st.builds(protocol.Interrupt),
     st.builds(protocol.Continue, st.booleans()),
     st.builds(protocol.Execute, names),
     st.builds(protocol.Push, texts, texts),
+    st.builds(protocol.Watch),
     st.builds(protocol.End),
 )
 results = st.one_of(
@@ -112,6 +114,7 @@ others = st.one_of(
     st.builds(protocol.BuildProgress, texts, st.none() | st.floats(0, 1), st.none() | st.floats(0, 1e6), texts),
     st.builds(protocol.OutputPart, st.binary()),
     st.builds(protocol.Note, texts),
+    st.builds(protocol.SessionEvent, texts, st.none() | stops, counts, texts),
     st.builds(protocol.Failure, texts, texts, texts, code=st.none() | st.integers(0, 255), command=st.none() | names),
 )
 

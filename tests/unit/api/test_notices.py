@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_every_line_is_told_and_logged_in_order(caplog: pytest.LogCaptureFixture) -> None:
     bus, told, others = EventBus(), list[str](), set(threading.enumerate())
     notices = Notices(bus.subscribe(), told.append)
-    for event in (Said("one"), Resumed(), Said("two"), Lost("gone")):
+    for event in (Said("one"), Resumed(1), Said("two"), Lost("gone")):
         bus.publish(event)
     notices.close()
     notices.close()

@@ -21,7 +21,7 @@ def test_everything_that_happens_is_told_in_order_and_what_is_a_clients_own_is_n
     live.events.publish(Printed("gdb#1", "for one client alone"))
     live.events.publish(ModulesChanged(2, STOP))
     live.say("something")
-    live.events.publish(Resumed())
+    live.events.publish(Resumed(7))
     live.events.publish(Lost("the wire broke"))
     told = [watched.next() for _ in range(5)]
     assert [event and (event.kind, event.text) for event in told] == [
@@ -29,6 +29,8 @@ def test_everything_that_happens_is_told_in_order_and_what_is_a_clients_own_is_n
     ]  # fmt: skip
     assert told[0] is not None
     assert told[0].stop is not None
+    assert told[3] is not None
+    assert told[3].resumes == 7
     assert (told[0].stop.number, told[0].stop.pc) == (STOP.number, TEXT)
     watched.close()
     watched.dispose()

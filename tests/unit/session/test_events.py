@@ -39,8 +39,8 @@ def test_who_comes_later_hears_what_comes_later() -> None:
     bus = EventBus()
     bus.publish(Said("before"))
     subscription = bus.subscribe()
-    bus.publish(Resumed())
-    assert everything(subscription) == [Resumed()]
+    bus.publish(Resumed(1))
+    assert everything(subscription) == [Resumed(1)]
     subscription.close()
 
 

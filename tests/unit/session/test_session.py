@@ -15,7 +15,17 @@ from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.events import EventBus
 from nullmodem.session.hooks import Hook, HookPoint
-from nullmodem.session.model import Answer, Resume, ResumeKind, State, StopReason
+from nullmodem.session.model import (
+    Answer,
+    ModulesChanged,
+    Resume,
+    Resumed,
+    ResumeKind,
+    Said,
+    State,
+    Stopped,
+    StopReason,
+)
 from nullmodem.session.session import Session
 from nullmodem.session.signals import SIGTRAP
 from support.minicpu import BREAK_IN, INC, PAGE, SELF, TEXT, MiniCpus, addresses, machine
@@ -23,6 +33,9 @@ from support.runner import stub_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from nullmodem.session.events import Subscription
+    from nullmodem.session.model import Event
 
 CODE = (INC, INC, INC, SELF)
 AT = addresses(*CODE)
@@ -76,6 +89,14 @@ def met(*, hook: int | None = None) -> Iterator[Met]:
         session.on_visible(StopReason.ATTACHED, SIGTRAP)
         session.hit = lambda: line.deliver(fake.stop())
         yield session
+
+
+def told(events: Subscription) -> list[Event]:
+    """What listeners heard since they were last asked."""
+    heard = []
+    while (event := events.get()) is not None:
+        heard.append(event)
+    return heard
 
 
 def attached(session: Session, *, follows: bool = True) -> str:
@@ -136,6 +157,28 @@ def test_letting_the_target_go_waits_for_nobody_who_was_told_of_modules() -> Non
         assert not session.still
         assert session.state is State.RUNNING
         assert session.resume(gdb, Resume()).answer is Answer.WAIT
+
+
+def test_that_the_target_goes_on_after_modules_were_told_is_told() -> None:
+    with met(hook=AT[1]) as session:
+        gdb = attached(session)
+        with contextlib.closing(session.bus.subscribe()) as events:
+            session.resume(gdb, Resume())
+            session.on_wire()
+            session.resume(gdb, Resume())
+            kinds = [type(event) for event in told(events) if not isinstance(event, Said)]
+        assert kinds == [Resumed, ModulesChanged, Resumed]
+        assert session.standing.resumes == 2
+
+
+def test_a_stop_that_follows_another_without_the_targets_running_is_told_as_any_other() -> None:
+    with met() as session:
+        gdb = attached(session)
+        session.break_ins.want(gdb)  # as when Ctrl-C and `continue` cross
+        with contextlib.closing(session.bus.subscribe()) as events:
+            session.resume(gdb, Resume())
+            assert [type(event) for event in told(events)] == [Resumed, Stopped]
+        assert session.stub.is_stopped
 
 
 def test_a_watchpoint_of_a_client_that_vanished_stops_nobody() -> None:

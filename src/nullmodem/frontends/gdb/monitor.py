@@ -54,6 +54,7 @@ class Monitor:
             MonitorCommand(
                 "status", "", "what the target does, who is attached, what the wire was used for", self._status
             ),
+            MonitorCommand("client", "", "what `monitor status` calls this gdb", self._name),
             MonitorCommand("modules", "", "the loaded modules and their files", self._modules),
             MonitorCommand("loadmap", "NAME", "every section of a module: size, address, alignment", self._loadmap),
             MonitorCommand(
@@ -100,6 +101,9 @@ class Monitor:
 
     def _status(self, _words: list[str]) -> str:
         return status_lines(self._live.status())
+
+    def _name(self, _words: list[str]) -> str:
+        return f"{self._client()}\n"
 
     def _modules(self, _words: list[str]) -> str:
         return module_table(self._live.modules())
