@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nullmodem.api.boot import BootOptions, boot
+from nullmodem.api.remote import RemoteMachine
+from nullmodem.api.sessions import find_session
+from nullmodem.frontends.dap.capabilities import CAPABILITIES
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
 from nullmodem.kbuild import ensure_kernel
 from nullmodem.session.model import Policy
 from support.cli import Cli
+from support.editing import Desk, adapter
 from support.gdb import EVERY_KERNEL_AND_GDB, Gdb, debian, quick_start, wheel
 from support.modules import copy_module
 
@@ -170,6 +174,31 @@ def cli() -> Iterator[Cli]:
     """The program, with sessions of its own."""
     with Cli() as program:
         yield program
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A machine, and an editor that has joined its session."""
+    directory = tmp_path_factory.mktemp("dap")
+    modules = {name: copy_module(name, directory) for name in ("simple", "warns", "watched")}
+    with Cli() as cli, pytest.MonkeyPatch.context() as environment:
+        cli.serve(str(modules["simple"]), "-s", "room")
+        environment.setenv("XDG_RUNTIME_DIR", str(cli.runtime))
+        remote = RemoteMachine(find_session("room"))
+        with adapter(cli) as editor:
+            assert editor.begin("attach", session="room", stopOnEntry=False) == CAPABILITIES
+            editor.configured()
+            assert editor.event("module")["module"]["name"] == "vmlinux"
+            editor.ask("threads")  # answered after the target was let run
+            yield Desk(cli, remote, modules, editor)
+            editor.ask("disconnect")
+        assert remote.status().target.state == "running"
+
+
+@pytest.fixture
+def desk(room: Desk) -> Iterator[Desk]:
+    yield room
+    room.quiet()
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from nullmodem.targets.spec import QemuSpec
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.recording import read_recording
 from nullmodem.wire.spec import parse_wire
+from support.editing import adapter
 from support.lines import Ser2net
 from support.modules import copy_module
 
@@ -261,6 +262,23 @@ def test_every_command_works_on_a_session_that_was_attached(board: Board, cli: C
     assert "has ended" in cli.good("stop")
     assert process.wait(30) == 0
     assert board.sh("rmmod simple; echo alive") == "alive\n"
+
+
+def test_an_editor_stops_in_a_module_on_it_and_never_ends_it(board: Board, cli: Cli) -> None:
+    (cli.runtime / "nullmodem.toml").write_text(
+        f'[targets.lab]\nwire = "{board.line}"\nvmlinux = "{board.kernel.vmlinux}"\nbreak-in = ["shell"]\n',
+        encoding="utf-8",
+    )
+    with adapter(cli) as editor:
+        editor.begin("attach", target="lab", module=str(board.ko), cwd=str(cli.runtime))
+        editor.configured()
+        thread = editor.stopped(reason="entry")["threadId"]
+        assert editor.frames(thread, 1)[0]["name"] == "simple_init"
+        editor.ask("terminate")
+        editor.event("terminated")
+        editor.ask("disconnect", terminateDebuggee=True)
+        assert editor.wait()[0] == 0
+    assert board.sh("until rmmod simple; do :; done; echo alive").endswith("alive\n")
 
 
 def test_modules_are_typed_and_loaded_after_what_they_need_and_stop_where_they_shall(board: Board) -> None:

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Threads that gdb has just heard of."""
+
+import gdb
+from inside.requests import part
+
+events = part("events")
+
+# gdb takes a thread that it has just heard of for a sign that the target runs, and refuses everything until the next
+# stop (gdb.dap.events._new_thread). On a stopped kernel the list of tasks grows when it is asked for.
+_running = False
+
+
+def _resumed(event):
+    global _running
+    _running = True
+
+
+def _stopped(event):
+    global _running
+    _running = False
+
+
+def _new_thread(event):
+    events.inferior_running = _running
+
+
+gdb.events.cont.connect(_resumed)
+gdb.events.stop.connect(_stopped)
+gdb.events.new_thread.connect(_new_thread)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where editors come from: standard input and output, or a socket on which each connection is one of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nullmodem.errors import UsageError
+from nullmodem.frontends.dap.conversation import Conversation
+from nullmodem.frontends.dap.editor import Editor
+from nullmodem.frontends.gdb.server import listen_tcp, listen_unix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CHUNK: Final = 1 << 16
+
+
+def converse(source: int, sink: int, gdb: str | None = None) -> int:
+    """Serve the editor at the other end of two descriptors; the exit code."""
+    return Conversation(Editor(lambda data: _write_all(sink, data)), lambda: os.read(source, _CHUNK), gdb).run()
+
+
+def listen(address: str) -> socket.socket:
+    """``HOST:PORT`` on this machine, or the path of a socket. Raises UsageError."""
+    return listen_unix(Path(address)) if "/" in address else listen_tcp(address)
+
+
+def serve(listener: socket.socket, gdb: str | None, say: Callable[[str], None]) -> None:
+    """Serve every editor that connects, each in a thread, until the listener is shut down; wait for all to end."""
+    threads: list[threading.Thread] = []
+    connections: list[socket.socket] = []
+    while True:
+        try:
+            connection, peer = listener.accept()
+        except OSError:
+            break
+        try:
+            if isinstance(peer, tuple) and not is_this_user(connection):
+                say(f"a connection from another user was refused: {peer[0]}:{peer[1]}")
+                connection.close()
+                continue
+        except UsageError as error:
+            say(error.message)
+            connection.close()
+            continue
+        thread = threading.Thread(target=_serve_one, args=(connection, gdb), name="nullmodem-dap", daemon=True)
+        threads.append(thread)
+        connections.append(connection)
+        thread.start()
+    for connection in connections:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RD)
+    for thread in threads:
+        thread.join()
+
+
+def _serve_one(connection: socket.socket, gdb: str | None) -> None:
+    with connection:
+        editor = Editor(connection.sendall)
+        Conversation(editor, lambda: connection.recv(_CHUNK), gdb).run()
+
+
+def is_this_user(connection: socket.socket) -> bool:
+    """Whether a TCP peer on this machine is a process of this user or root, by the kernel's own table of connections.
+
+    An editor may have any command executed here: it must be nobody else's. Raises UsageError when that cannot be told.
+    """
+    table = Path("/proc/net/tcp6" if connection.family == socket.AF_INET6 else "/proc/net/tcp")
+    wanted = connection.getpeername()[1], connection.getsockname()[1]
+    try:
+        lines = table.read_text(encoding="ascii").splitlines()[1:]
+    except OSError as error:
+        raise UsageError(f"{table} cannot be read, so who connects cannot be told: {error.strerror}") from error
+    for line in lines:
+        fields = line.split()
+        ports = tuple(int(field.rpartition(":")[2], 16) for field in fields[1:3])
+        if ports == wanted:
+            return int(fields[7]) in (os.getuid(), 0)
+    return False
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
