@@ -273,13 +273,23 @@ class LiveSession:
         """
         subscription = self.subscribe(tells_of_stops=True)
         try:
-            stop = self._call(lambda: self._session.stop if self._session.state is State.STOPPED else None)
-            if stop is None or stop.number <= after:
-                stop = next_stop(self, subscription, timeout)
+            stop = self._standing(after)
+            if stop is None:
+                try:
+                    stop = next_stop(self, subscription, timeout)
+                except WireTimeout:
+                    stop = self._standing(after)  # one that has come in time is being looked at
+                    if stop is None:
+                        raise
             self.somebody_knows()
             return stop
         finally:
             subscription.close()
+
+    def _standing(self, after: int) -> Stop | None:
+        """The present stop, if the target stands and its number is above ``after``."""
+        stop = self._call(lambda: self._session.stop if self._session.state is State.STOPPED else None)
+        return stop if stop is not None and stop.number > after else None
 
     def wait_until_running(self, timeout: float) -> None:
         """Return once the target runs. Raises WireTimeout, StateError as `wait_for_stop` does."""

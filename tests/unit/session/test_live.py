@@ -17,6 +17,7 @@ from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import Policy, State, StopReason
 from nullmodem.targets.target import ExecResult
+from nullmodem.waiting import wait_readable
 from support.fakekernel import FakeKernel, build_kernel
 from support.rig import PATIENCE_SECONDS, PID, Arrival, Rig, rig_on
 from support.rigged import kernel_file, module_path, rig
@@ -146,6 +147,32 @@ def test_what_needs_a_target_that_stands_says_what_to_do(rig: Rig) -> None:
 def test_waiting_for_a_stop_that_does_not_come_ends(rig: Rig) -> None:
     with pytest.raises(WireTimeout, match="did not stop"):
         rig.live.wait_for_stop(0.01)
+
+
+def test_a_stop_that_came_in_time_is_one_however_long_it_is_looked_at(rig: Rig) -> None:
+    begun, over, engine = threading.Event(), threading.Event(), rig.live._engine
+
+    def until_asked() -> None:
+        while not (engine._queue or over.is_set()):
+            wait_readable([], 0.001)
+
+    def be_asked_once() -> None:
+        begun.set()
+        until_asked()
+        engine.submit(look_at_a_stop)
+
+    def look_at_a_stop() -> None:
+        """Until who waits for it has no more time."""
+        until_asked()
+        rig.break_in()
+        rig.session.on_wire()
+
+    engine.submit(be_asked_once)
+    assert begun.wait(PATIENCE_SECONDS)
+    try:
+        assert rig.live.wait_for_stop(0).pc == rig.break_pc
+    finally:
+        over.set()
 
 
 def test_a_break_in_that_fails_is_told_and_the_next_may_succeed(rig: Rig) -> None:

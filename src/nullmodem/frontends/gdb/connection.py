@@ -15,10 +15,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import NullmodemError, RemoteProtocolError, StateError, WireClosed
-from nullmodem.frontends.gdb.handlers import Handlers, Resumed, Silent
+from nullmodem.frontends.gdb.handlers import Handlers, Resumed, Silent, waits_for_a_stop
+from nullmodem.frontends.gdb.heartbeat import Heartbeat
 from nullmodem.rsp.framing import Interrupt
 from nullmodem.rsp.replies import ConsoleOutput, Terminated
-from nullmodem.rsp.requests import parse_request
+from nullmodem.rsp.requests import HaltReason, parse_request
 from nullmodem.rsp.server import ServerConnection
 from nullmodem.session.model import Event, Lost, ModulesChanged, Printed, Said, State, Stopped
 from nullmodem.waiting import wait_readable
@@ -55,6 +56,9 @@ class GdbConnection:
         self._events = live.subscribe()
         self._handlers = Handlers(live, self._protocol.start_no_ack, self._console, extra_commands)
         self._waiting_after: int | None = None
+        self._turned_away = False
+        self._writing = threading.Lock()
+        self._heartbeat = Heartbeat(self._show_life)
         self._unsaid: deque[str] = deque(maxlen=MOST_UNSAID)
         self._thread = threading.Thread(target=self._run, name="nullmodem-gdb", daemon=True)
 
@@ -79,6 +83,7 @@ class GdbConnection:
         except Exception as error:  # a mistake of ours, or an answer of the target that nobody expected
             self._give_up(error)
         finally:
+            self._heartbeat.close()
             self._events.close()
             with contextlib.suppress(NullmodemError):  # the session may have ended first
                 self._handlers.gone()
@@ -107,7 +112,7 @@ class GdbConnection:
             self._flush()
             for item in received:
                 self._take(item)
-        return True
+        return not self._turned_away
 
     def _take(self, item: bytes | Interrupt) -> None:
         if isinstance(item, Interrupt):
@@ -121,15 +126,27 @@ class GdbConnection:
             self._send(reply)
 
     def _answer(self, payload: bytes) -> bytes | Resumed | Silent:
+        request = None
         try:
             shown = payload[:SHOWN].decode("ascii", "backslashreplace")
-            with self._live.caused_by(f"{self._handlers.client or 'gdb'}: {shown}"):
-                return self._handlers.handle(parse_request(payload))
+            request = parse_request(payload)
+            waits = contextlib.nullcontext() if waits_for_a_stop(request) else self._heartbeat.while_answering()
+            with self._live.caused_by(f"{self._handlers.client or 'gdb'}: {shown}"), waits:
+                return self._handlers.handle(request)
         except NullmodemError as error:
+            if isinstance(request, HaltReason):
+                self._turn_away(error)
             return self._handlers.failed(error)
         except Exception as error:  # a mistake of ours, which must not look to gdb like a dead line
             _log.exception("a request of gdb failed: %r", payload[:80])
             return self._handlers.failed(NullmodemError(f"nullmodem failed: {error!r}"))
+
+    def _turn_away(self, error: NullmodemError) -> None:
+        """A gdb whose first question gets an error takes that for a target that runs, and waits for it for ever
+        (remote.c start_remote_1, up to 18 at least): it is better off when the line ends.
+        """
+        self._live.say(f"gdb is turned away: {error}")
+        self._turned_away = True
 
     def _interrupt(self) -> None:
         """Ctrl-C. A gdb that waits while the target stands still, because another holds it, gets the stop there is.
@@ -206,4 +223,11 @@ class GdbConnection:
     def _flush(self) -> None:
         data = self._protocol.data_to_send()
         if data:
-            self._socket.sendall(data)
+            with self._writing:
+                self._socket.sendall(data)
+
+    def _show_life(self) -> None:
+        """One that acknowledges packets would count it."""
+        if self._protocol.no_ack:
+            with self._writing, contextlib.suppress(OSError):  # it does not read, or is gone
+                self._socket.send(b"+", socket.MSG_DONTWAIT)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nullmodem.api.halting import halt
 from nullmodem.errors import BreakpointRefused, MemoryFault, NullmodemError, StateError, UsageError
 from nullmodem.frontends.gdb.documents import Documents
 from nullmodem.frontends.gdb.monitor import Monitor, MonitorCommand
@@ -60,6 +61,18 @@ class Silent:
 
 
 Result = bytes | Resumed | Silent
+_RESUMING = (
+    requests.VCont,
+    requests.Continue,
+    requests.ContinueWithSignal,
+    requests.Step,
+    requests.StepWithSignal,
+)
+
+
+def waits_for_a_stop(request: requests.Request) -> bool:
+    """Whether gdb waits for the answer as long as it takes."""
+    return isinstance(request, _RESUMING)
 
 
 class Handlers:
@@ -166,8 +179,8 @@ class Handlers:
         """The first real question: gdb wants the target stopped from here on."""
         if self._client is None:
             self._client = self._live.attach("gdb", follows_modules=True, lists_threads=True)
-        self.interrupt()  # one that stands still for clients to learn of a module must stop for good
-        stop = self._live.wait_for_stop(BREAK_IN_SECONDS)
+        # One that stands still for clients to learn of a module must stop for good.
+        stop = halt(self._live, BREAK_IN_SECONDS, client=self._client)
         self._live.acknowledge(self._client, stop.number)
         self._thread = None
         return self.stop_reply(stop, attaching=True)
