@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,11 @@ VICTIM = "bpf_stats_enabled_key"
 def client(shared_bench: Bench) -> Iterator[Client]:
     """Somebody on the session's socket who knows the protocol and sends what it likes; the target stands for it."""
     client = connected(shared_bench)
-    client.ask(b"qSupported:multiprocess+;error-message+")
-    client.send(b"?")
-    client.stop()
-    yield client
-    client.socket.close()
+    with contextlib.closing(client.socket):  # one that stayed would hold the target for the tests to come
+        client.ask(b"qSupported:multiprocess+;error-message+")
+        client.send(b"?")
+        client.stop()
+        yield client
 
 
 def connected(bench: Bench) -> Client:
@@ -75,7 +76,8 @@ def memory(bench: Bench, directory: Path) -> dict[str, bytes]:
 def assert_well(bench: Bench) -> None:
     bench.machine.live.wait_until_running(SECONDS)
     assert bench.sh("echo alive") == "alive\n"
-    assert not TROUBLE.search(bench.sh("dmesg"))
+    log = bench.sh("dmesg")
+    assert not TROUBLE.search(log), log
 
 
 def test_none_of_it_gets_past_the_session(shared_bench: Bench, tmp_path: Path) -> None:
