@@ -83,5 +83,5 @@ lock: ## resolve the newest versions of all dependencies into requirements/lock.
 
 .PHONY: clean
 clean: ## remove what was made here, .venv too; kernels stay in nullmodem's cache
-	@rm -rf .venv docs/_build dist build .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv docs/_build dist build src/nullmodem/frontends/web/page web/.built web/node_modules .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts the page together: socket, model, console, views.
+import { render } from 'preact';
+import { Connection } from './connection.js';
+import { Model } from './model.js';
+import { keepPolicy } from './policy.js';
+import { Console } from './terminal.js';
+import { App } from './views/app.jsx';
+import './style.css';
+
+keepPolicy(document);
+
+const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+const terminal = new Console((text) => model.ask('type', { text }).catch((error) => (model.trouble.value = error)));
+const model = new Model(
+	(what, fields) => connection.ask(what, fields),
+	(text) => terminal.write(text),
+	() => terminal.clear(),
+);
+const connection = new Connection(
+	() => new WebSocket(`${scheme}://${location.host}/socket`),
+	(message) => model.receive(message),
+	(there) => model.connection(there),
+);
+
+render(<App model={model} terminal={terminal} />, document.getElementById('page'));
