@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
 
     from nullmodem.session.breakpoints import BreakpointTable
     from nullmodem.session.stopped import StoppedTarget
@@ -33,11 +33,14 @@ class Guard:
         self._held: deque[int] = deque(maxlen=REMEMBERED)
         self.ready: Callable[[], bool] = lambda: False
 
-    def begin(self, *, wanted: bool) -> bool:
+    def begin(self, *, wanted: bool, held: Set[int]) -> bool:
         """The target's thread is about to step off where it stands, which somebody else wants to be stopped at if it is
-        ``wanted``. Whether a debug register is to hold the place."""
+        ``wanted``. Whether a debug register is to hold the place, or goes on doing so where it is ``held``: until every
+        thread that steps off it has reported."""
         pc = self._target.own_pc
-        if self._arch.resume_flag is None or not wanted or not self._table.software_at(pc) or not self.ready():
+        if self._arch.resume_flag is None or not wanted:
+            return False
+        if pc not in held and not (self._table.software_at(pc) and self.ready()):
             return False
         if pc not in self._held:
             self._held.append(pc)

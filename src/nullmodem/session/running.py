@@ -191,7 +191,7 @@ class Runner:
     def _step(self) -> None:
         # Before the flag is set, as what the registers are now tells what a step did.
         self._steps.begin()
-        if self.guard.begin(wanted=self._is_awaited()):
+        if self.guard.begin(wanted=self._is_awaited(), held=self._steps.held):
             self._steps.hold()
         # An emulated processor that steps onto a watchpoint takes one trap inside the other, on the same stack, and the
         # kernel does not survive it. What a step writes is found by comparing what is watched (`on_stepped`).

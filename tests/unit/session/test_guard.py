@@ -115,6 +115,19 @@ def test_where_a_client_waits_for_one_thread_another_is_led_past(schedule: tuple
         assert cpus.processors[1].executed[0] == AT[0]
 
 
+@pytest.mark.parametrize("schedule", list(product((0, 1, 2), repeat=3)))
+def test_a_place_is_held_until_all_who_are_stepped_off_it_have_reported(schedule: tuple[int, ...]) -> None:
+    """One processor is stopped there by the debug register that holds the place for another, and is stepped, too."""
+    cpu = machine(*CODE, cpus=3, entries=(AT[0], AT[0], AT[1]))
+    with track_on(cpu, cpus := MiniCpus(cpu, schedule=(2, 1, 1, *schedule))) as track:
+        track.runner.guard.ready = lambda: True
+        track.table.want("gdb", soft(AT[1]))
+        track.runner.start(ContinuePlan(), passing=True, awaited=AT[1])
+        assert track.until(0) == (StopReason.BREAKPOINT, AT[1])
+        assert track.target.thread == FIRST
+        assert cpus.processors[0].executed == [AT[0]]
+
+
 def test_a_debug_register_that_has_held_a_place_is_not_freed_but_parked() -> None:
     """See `BreakpointTable._holding` for what a freed one may do."""
     cpu = machine(*CODE, cpus=2, entries=(AT[0], AT[5]))
