@@ -96,6 +96,8 @@ struct signal_struct init_signals;
 #ifndef NO_EVENTS
 struct perf_event example_event;
 struct hw_breakpoint breakinfo[4];
+__attribute__((section(".data..percpu"))) struct perf_event *bp_per_reg[4] = { &example_event };
+__attribute__((section(".data..percpu"))) ulong cpu_debugreg[4] = { 1 }, nmi_dr7 = 1;
 #endif
 struct task_struct init_task = { .comm = "swapper", .tasks = { &init_task.tasks, &init_task.tasks } };
 ulong __per_cpu_offset[64];

@@ -2,8 +2,9 @@
 """Processors that execute a few real x86-64 instructions, to stand behind a fake stub.
 
 What matters of a processor under kgdb is here: int3 leaves the pc behind itself, the trap flag belongs to an
-interrupted frame and outlives a stop of another processor, every processor runs during a step, and a break-in stands on
-top of whatever was executed. Each processor keeps the addresses it executed.
+interrupted frame and outlives a stop of another processor, every processor runs during a step, and a break-in or
+another interrupt stands on top of whatever was executed. Each processor keeps the addresses it executed, and has debug
+registers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import capstone
 
 from nullmodem.testing.fakemachine import Machine, Region, Stop
+from support.debug_unit import DebugUnit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +29,9 @@ BREAK_IN = TEXT + 0xF00
 LIMIT = 5000
 """Instructions, of all processors together, after which nothing is going to happen any more."""
 CF, PF, ZF, SF, OF = 1 << 0, 1 << 2, 1 << 6, 1 << 7, 1 << 11
+TF = 1 << 8
+"""The trap flag, which is still set in what a step leaves behind: the kernel clears it when the machine is resumed
+(kgdb_arch_handle_exception)."""
 RF = 1 << 16
 """The resume flag: the next instruction is executed although a hardware breakpoint stands on it."""
 
@@ -59,7 +64,8 @@ PUSH, POP = b"\x55", b"\x5d"  # of rbp
 INC, DEC = b"\x48\xff\xc0", b"\x48\xff\xcb"  # inc rax, dec rbx
 MOVE = b"\x48\x89\xc1"  # mov rcx, rax
 SELF = b"\xeb\xfe"  # jmp to itself
-HANDLER = b"\xcc" + 3 * NOP + b"\xcf"
+IRET = b"\xcf"
+HANDLER = b"\xcc" + 3 * NOP + IRET
 
 
 def jump(offset: int) -> bytes:
@@ -103,6 +109,7 @@ class Processor:
     trap: bool = False
     frames: list[Frame] = field(default_factory=list)
     executed: list[int] = field(default_factory=list)
+    debug: DebugUnit = field(default_factory=DebugUnit)
 
 
 class MiniCpus:
@@ -120,13 +127,25 @@ class MiniCpus:
         self._turn = 0
         self._broken: list[int] = []
         self._late: list[int] = []
+        self._interrupts: dict[int, int] = {}
         self._stopped = 0
+        self._by_trap = False  # the last stop was a debug exception
+        self._stored: tuple[int, int] | None = None
         self._decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
         self._decoder.detail = True
 
     def break_in(self, cpu: int = 0) -> None:
         """Let a break-in wait for ``cpu`` to run."""
         self._broken.append(cpu)
+
+    def interrupt(self, cpu: int, handler: int) -> None:
+        """Let ``cpu`` be interrupted before its next instruction; the handler's code ends in iret."""
+        self._interrupts[cpu] = handler
+
+    def settle(self) -> None:
+        """What `StaleRegisters.settle` is to do."""
+        for processor in self.processors:
+            processor.debug.settle()
 
     def report_late(self, cpu: int) -> None:
         """Let ``cpu`` report when it gets to run that a debug register has stopped it where it stands: it waited for
@@ -136,15 +155,25 @@ class MiniCpus:
 
     def __call__(self, machine: Machine, stepping: bool) -> Stop | None:
         """Run until something stops."""
-        self.processors[self._stopped].trap = stepping
+        self._leave(stepping=stepping)
         while self._left > 0:
             self._left -= 1
             cpu = self._next()
             stop = self._turn_of(cpu)
             if stop is not None:
                 self._stopped = cpu
+                for number, processor in enumerate(self.processors):
+                    by_nmi = number != cpu
+                    processor.debug.enter(saves=by_nmi or self._by_trap, by_nmi=by_nmi)
                 return stop
         return None
+
+    def _leave(self, *, stepping: bool) -> None:
+        processor = self.processors[self._stopped]
+        processor.trap = stepping
+        processor.registers["eflags"] = processor.registers["eflags"] & ~TF | TF * stepping
+        for each in self.processors:
+            each.debug.leave(self.machine)
 
     def _next(self) -> int:
         chosen = next(self._schedule, None)
@@ -155,32 +184,48 @@ class MiniCpus:
 
     def _turn_of(self, cpu: int) -> Stop | None:
         processor = self.processors[cpu]
+        self._by_trap = cpu in self._late
         if cpu in self._late:
             self._late.remove(cpu)
             return Stop(cpu=cpu)
         if cpu in self._broken:
             self._broken.remove(cpu)
-            processor.frames.append(Frame(dict(processor.registers), processor.trap))
-            processor.trap = False
-            processor.registers["rsp"] -= 0x200
-            processor.registers["rip"] = BREAK_IN + 1
+            self._enter_interrupt(processor, BREAK_IN + 1)
             return Stop(cpu=cpu)
+        if cpu in self._interrupts:
+            self._enter_interrupt(processor, self._interrupts.pop(cpu))
         rip = processor.registers["rip"]
-        if rip == BREAK_IN + len(HANDLER) - 1:
+        if processor.frames and self.machine.read(rip, 1) == IRET:
             self._return_from_interrupt(processor)
             return None
         if rip in self.machine.software:
             processor.registers["rip"] = rip + 1
             return Stop(cpu=cpu)
-        if self.machine.hardware.get(rip, (0, 0))[0] == 1 and not processor.registers["eflags"] & RF:
+        stands = not processor.registers["eflags"] & RF and processor.debug.stops_at(rip)
+        if stands is None:
+            return None  # it takes the exception again and again, and nobody hears of it
+        if stands:
             processor.registers["eflags"] |= RF  # hw_breakpoint_handler does so for whoever is stopped
+            self._by_trap = True
             return Stop(cpu=cpu)
+        return self._advance(cpu, processor)
+
+    def _advance(self, cpu: int, processor: Processor) -> Stop | None:
+        self._stored = None
         if not self._execute(processor):
             return Stop(signal=11, cpu=cpu)
+        self._by_trap = True
         if processor.trap:
             processor.trap = False
             return Stop(cpu=cpu)
-        return None
+        return Stop(cpu=cpu) if self._stored and processor.debug.watches(*self._stored) else None
+
+    def _enter_interrupt(self, processor: Processor, handler: int) -> None:
+        processor.frames.append(Frame(dict(processor.registers), processor.trap))
+        processor.trap = False
+        processor.registers["eflags"] &= ~(TF | RF)
+        processor.registers["rsp"] -= 0x200
+        processor.registers["rip"] = handler
 
     def _return_from_interrupt(self, processor: Processor) -> None:
         frame = processor.frames.pop()
@@ -234,6 +279,7 @@ class MiniCpus:
         if target.type == capstone.x86.X86_OP_MEM:
             place = int(instruction.address + instruction.size + instruction.disp)
             assert self.machine.write(place, value.to_bytes(8, "little")) == 0
+            self._stored = place, 8
         else:
             registers[instruction.reg_name(target.reg)] = value
 

@@ -22,6 +22,7 @@ from nullmodem.stub.client import KgdbStub, Patience
 from nullmodem.stub.x86_64 import X86_64
 from nullmodem.testing.fakestub import FakeKgdb
 from nullmodem.waiting import wait_readable
+from support.minicpu import MiniCpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -236,4 +237,7 @@ class Track:
 def track_on(machine: Machine, execution: Execution | None = None) -> Iterator[Track]:
     """A runner on a fake stub; the wire is judged at the end."""
     with stub_on(machine, execution) as (stub, fake, line):
-        yield Track(stub, fake, line)
+        track = Track(stub, fake, line)
+        if isinstance(execution, MiniCpus):
+            track.runner.registers.settle = execution.settle
+        yield track

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.gdb import debian
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.vm, pytest.mark.gdb]
 
 MOST_LOOKS = 10
+CROWD = "/sys/module/busy/parameters/crowd"
 SPIN_ON_1 = "echo 1 > /sys/module/spinner/parameters/spin_on"
 
 
@@ -82,3 +85,45 @@ def test_a_processor_that_does_not_stop_is_shown_as_one_and_with_no_registers(ma
     gdb.send("continue")
     bench.machine.live.wait_until_running(60)
     assert bench.sh("echo alive") == "alive\n"
+
+
+@pytest.mark.parametrize("kernel", ["6.1"], indirect=True)
+@pytest.mark.parametrize("gdb_path", [pytest.param(debian, id="gdb-13.1")], indirect=True)
+def test_no_processor_keeps_a_debug_register_that_was_taken_out(make_bench: Callable[..., Bench]) -> None:
+    """A thread of the crowd on each processor passes there, and ends only when it has."""
+    bench = make_bench(cpus=2)
+    bench.build("busy")
+    bench.machine.load("busy").wait()
+    gdb = bench.gdb()
+
+    # A hardware breakpoint that is deleted where it stopped one of them.
+    gdb("hbreak busy_lines")
+    crowd = bench.start(gdb, f"echo 1 > {CROWD}")
+    assert "busy_lines (" in gdb.wait()
+    gdb("delete")
+    bench.finish(gdb, crowd)
+    assert bench.sh(f"echo 0 > {CROWD}; echo gone") == "gone\n"
+
+    # A watchpoint that is set where a thread was stepped off a breakpoint, which a debug register holds then.
+    bench.interrupt(gdb)
+    for processor in (0, 1):
+        gdb("break busy_lines")
+        crowd = bench.start(gdb, f"echo 1 > {CROWD}")
+        assert "busy_lines (" in gdb.wait()
+        gdb("stepi")
+        gdb("delete")
+        gdb(f"watch busy_states[{processor}].turns")
+        assert f"busy_states[{processor}].turns" in gdb("continue")
+        assert gdb("print state->who").endswith(f"= {processor}")
+        gdb("delete")
+        bench.finish(gdb, crowd)
+        assert bench.sh(f"echo 0 > {CROWD}; echo gone") == "gone\n"
+        bench.interrupt(gdb)
+
+    # The session's end where a thread was stepped off a breakpoint.
+    gdb("break busy_lines")
+    bench.start(gdb, f"echo 1 > {CROWD}")
+    assert "busy_lines (" in gdb.wait()
+    gdb("stepi")
+    bench.machine.live.close(release=True)
+    assert bench.sh(f"echo 0 > {CROWD}; echo gone") == "gone\n"

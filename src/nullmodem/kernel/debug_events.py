@@ -43,6 +43,7 @@ class DebugEvents:
         self._slot_size = types.size(_SLOT)
         self._count = slots.size // self._slot_size
         self._pointer = types.offset(_SLOT, "pev")
+        self._address = types.offset(_SLOT, "addr"), types.member_size(_SLOT, "addr")
         self._state = types.offset(_EVENT, "state")
         self._size = types.member_size(_EVENT, "state")
         numbers = types.enumerators(_STATE)
@@ -71,3 +72,9 @@ class DebugEvents:
                 if event >= KERNEL_SPACE:
                     found[event + self._state] = memory.read(event + self._state, self._size)
         return found
+
+    def has_been_used(self, memory: Memory) -> bool:
+        """Whether kgdb has had a debug register since the machine came up: it takes the first one first, and keeps its
+        address when it is taken out (kgdb_set_hw_break, kgdb_remove_hw_break). Raises MemoryFault."""
+        offset, size = self._address
+        return any(memory.read(self._slots + offset, size))

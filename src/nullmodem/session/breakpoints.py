@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from nullmodem.errors import BreakpointRefused, RemoteProtocolError, StubError, WireTimeout
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.model import StopReason
+from nullmodem.session.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Set
@@ -59,7 +60,8 @@ class BreakpointTable:
     """Wishes of clients by owner, and the set the stub has. Owners are any hashable names."""
 
     def __init__(self, stub: Inserter) -> None:
-        self._stub = stub
+        self.slots = Slots(stub)
+        self._stub: Inserter = self.slots
         self._owners: dict[Breakpoint, set[str]] = {}
         self._armed: set[Breakpoint] = set()
         self._proven: set[Breakpoint] = set()
@@ -220,9 +222,8 @@ class BreakpointTable:
     def _holding(self, held: Set[int]) -> set[Breakpoint]:
         """Hardware breakpoints that hold places, or one where nobody comes by, once some have been held.
 
-        A processor that enters the debugger by a debug exception or an NMI has its debug registers switched on again,
-        as they were, when it leaves (local_db_restore in arch/x86/include/asm/debugreg.h), so one that is taken out may
-        stay on, and stop the processor again and again with nobody to be told of it.
+        Processors get their debug registers back as they were (`nullmodem.session.stale_registers`), and which of them
+        are on is not to change each time a place is held.
         """
         self._has_held = self._has_held or bool(held)
         places = held or ({self.park} if self._has_held and self.park is not None else set())
@@ -230,6 +231,7 @@ class BreakpointTable:
 
     def stub_forgot(self) -> None:
         """The stub dropped everything: it was sent ``?`` or ``D``, or the machine was reset."""
+        self.slots.forgotten()
         self._armed.clear()
         self._proven.clear()
         self._doubted = False

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hardware breakpoints and watchpoints that are hit must reach the stub: see `nullmodem.kernel.debug_events`."""
+"""What the session does in the kernel for debug registers.
+
+Hits must reach the stub (`nullmodem.kernel.debug_events`), and what the stub has taken out must not come back
+(`nullmodem.kernel.debug_leftovers`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import KernelDataError, MemoryFault
 from nullmodem.kernel.debug_events import DebugEvents
+from nullmodem.kernel.debug_leftovers import WORD, DebugLeftovers
 
 if TYPE_CHECKING:
     from nullmodem.session.stopped import StoppedTarget
@@ -24,6 +29,7 @@ class DebugRegisters:
         self._kernel = kernel
         self._before: dict[int, bytes] = {}
         self._enabled = 0
+        self._leftovers: DebugLeftovers | None = None
 
     def enable(self, slots: int = ALL_SLOTS) -> None:
         """Have hits reported, those of the first ``slots`` debug registers of each processor.
@@ -39,6 +45,27 @@ class DebugRegisters:
                 if state == events.off:
                     self._target.write(address, events.active)
                     self._before[address] = state
+        except (LookupError, KernelDataError, MemoryFault):
+            return
+
+    def have_been_used(self) -> bool:
+        """Whether somebody has had kgdb set one since the machine came up. Processors may have kept it."""
+        kernel = self._kernel
+        try:
+            return DebugEvents(kernel.types, kernel.vmlinux, kernel.slide).has_been_used(self._target)
+        except (LookupError, KernelDataError, MemoryFault):
+            return False
+
+    def settle(self) -> None:
+        """Have every processor that stands still leave with those registers on that the stub has set, and no other.
+
+        It does not reach what a debug exception puts back, but for the addresses.
+        """
+        kernel = self._kernel
+        try:
+            self._leftovers = self._leftovers or DebugLeftovers(kernel.types, kernel.vmlinux, kernel.slide)
+            for address in self._leftovers.find(self._target):
+                self._target.write(address, bytes(WORD))
         except (LookupError, KernelDataError, MemoryFault):
             return
 

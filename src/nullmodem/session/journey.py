@@ -6,8 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nullmodem.session.stepping import Run, StepPlan
+
 if TYPE_CHECKING:
-    from nullmodem.session.stepping import Plan, Run, SingleStep
+    from nullmodem.session.stepping import Plan, SingleStep
 
 
 @dataclass(slots=True)
@@ -24,3 +26,13 @@ class Journey:
     def is_foreign(self, thread: int | None, pc: int) -> bool:
         """Whether a thread has come where the client waits for another one."""
         return self.awaited is not None and self.awaited[1] == pc and self.awaited[0] != thread
+
+    @property
+    def steps_alone(self) -> bool:
+        """Whether a client steps one thread, and what others run into is to wait."""
+        return isinstance(self.plan, StepPlan) and self.plan.alone
+
+    def awaits(self, pc: int) -> bool:
+        """Whether other threads are to stop at ``pc``, where one is about to be stepped; who steps it alone has a
+        breakpoint there that it took out for that."""
+        return self.steps_alone or (isinstance(self.outstanding, Run) and pc in self.outstanding.until)

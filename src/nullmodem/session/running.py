@@ -9,16 +9,20 @@ every time (kernel/debug/debug_core.c rounds the others up at the next stop, wha
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nullmodem.errors import StubError
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.arrival import Arrival
 from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.guard import Guard
 from nullmodem.session.journey import Journey
 from nullmodem.session.model import StopReason
+from nullmodem.session.passing import registers_past
 from nullmodem.session.signals import SIGINT, SIGTRAP
+from nullmodem.session.stale_registers import StaleRegisters
 from nullmodem.session.stepping import (
     Assign,
     ContinuePlan,
@@ -26,10 +30,8 @@ from nullmodem.session.stepping import (
     RangePlan,
     Run,
     SingleStep,
-    StepPlan,
 )
 from nullmodem.session.steps import Steps
-from nullmodem.session.stopped import RegistersAtNeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +64,8 @@ class Runner:
         self._journey = Journey(ContinuePlan())
         self._steps = Steps(stub.arch, target)
         self.guard = Guard(stub.arch, target, table)
+        self.registers = StaleRegisters(table.slots)
+        self._trapped = False  # the target's thread is in a debug exception
         self._passed: int | None = None
         self._held = 0
         self.hooks: dict[int, Hook] = {}
@@ -73,6 +77,9 @@ class Runner:
         self.hooks = world.hooks
         self.is_break_in = partial(world.kernel.behind_own_trap, trap=self._stub.arch.trap)
         self.guard.ready = world.can_hold_a_place
+        self.registers.settle = world.debug_registers.settle
+        self.registers.alone = lambda: world.threads.processors == 1
+        self.registers.met(used=world.debug_registers.have_been_used())
 
     # -- going ---------------------------------------------------------------------------------------------------
 
@@ -174,13 +181,16 @@ class Runner:
         # A temporary breakpoint stays in even where another thread is to leave it: hitting it again does no harm.
         pc = self._target.own_pc
         without = (self._steps.places | {pc}) - move.until
-        self._table.synchronise(
-            extra=self._temporary(move),
-            without=without,
+        arm = partial(
+            self._table.synchronise,
             held=self._steps.held,
             keeping=self._journey.passing or bool(move.through),
             dropping=move.through,
         )
+        arm(extra=self._temporary(move), without=without)
+        if self.registers.before_leaving(trapped=self._trapped) and not move.deliver:
+            with contextlib.suppress(StubError):  # where no trap may stand it goes on as it is
+                arm(extra=(*self._temporary(move), self._trap(pc)), without=without - {pc})
         self._leave()
         if move.deliver:
             self._journey.outstanding = Run()
@@ -191,7 +201,8 @@ class Runner:
     def _step(self) -> None:
         # Before the flag is set, as what the registers are now tells what a step did.
         self._steps.begin()
-        if self.guard.begin(wanted=self._is_awaited(), held=self._steps.held):
+        wanted = self._stands() or self._journey.awaits(self._target.own_pc)
+        if self.guard.begin(wanted=wanted, held=self._steps.held):
             self._steps.hold()
         # An emulated processor that steps onto a watchpoint takes one trap inside the other, on the same stack, and the
         # kernel does not survive it. What a step writes is found by comparing what is watched (`on_stepped`).
@@ -201,19 +212,15 @@ class Runner:
         keeping = isinstance(self._journey.plan, RangePlan)
         held = self._steps.held
         self._table.synchronise(extra=extra, without=self._steps.places, held=held, watching=False, keeping=keeping)
+        self.registers.before_leaving(trapped=self._trapped)
         self._leave()
         self._stub.step()
-
-    def _is_awaited(self) -> bool:
-        """Whether somebody waits for other threads just where this one stands; who steps it off alone may, too."""
-        plan, move = self._journey.plan, self._journey.outstanding
-        alone = isinstance(plan, StepPlan) and plan.alone
-        return alone or self._stands() or (isinstance(move, Run) and self._target.own_pc in move.until)
 
     def _wait_at_guard(self) -> None:
         """Have this thread stopped again where a debug register has stopped it."""
         self.guard.stop_again()
         self._table.synchronise(without=self._steps.places, held=self._steps.held, watching=False)
+        self.registers.before_leaving(trapped=self._trapped)
         self._leave()
         self._stub.resume()
 
@@ -224,13 +231,7 @@ class Runner:
         self._passed = None
 
     def _pass_by_registers(self, pc: int) -> bool:
-        instructions, registers = self._stub.arch.instructions, RegistersAtNeed(self._target)
-        hook = self.hooks.get(pc)
-        if hook is not None:
-            values = hook.passing(self._stub.arch, registers)
-        else:
-            code = self._target.code_at(pc)
-            values = None if instructions.may_be_patched(code, pc) else instructions.skip(code, registers)
+        values = registers_past(self._stub.arch, self._target, self.hooks.get(pc))
         if values is None:
             return False
         self._target.set_registers(values)
@@ -238,15 +239,18 @@ class Runner:
         return True
 
     def _temporary(self, move: Run) -> tuple[Breakpoint, ...]:
-        length = self._stub.arch.breakpoint_length
-        return tuple(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in move.until)
+        return tuple(map(self._trap, move.until))
+
+    def _trap(self, address: int) -> Breakpoint:
+        return Breakpoint(BreakpointKind.SOFTWARE, address, self._stub.arch.breakpoint_length)
 
     # -- stopping ------------------------------------------------------------------------------------------------
 
     def arrived(self, reply: StopReply) -> None:
         """The target has stopped: find out what it is and go on, or tell the owner."""
         self._target.begin(reply.thread)
-        hit = reply.signal == SIGTRAP and self._correct_pc()
+        hit = reply.signal == SIGTRAP and self._steps.set_back_onto_trap(self._table.software_at)
+        self._trapped = reply.signal == SIGTRAP and not (hit or self.is_break_in(self._target.own_pc))
         match self._classify(reply.signal, hit=hit):
             case Arrival.MOVE_ENDED:
                 stepped = isinstance(self._journey.outstanding, SingleStep)
@@ -287,14 +291,6 @@ class Runner:
         else:
             self._repeat_move()
 
-    def _correct_pc(self) -> bool:
-        """Whether one of our software breakpoints was executed; the pc is set back onto it."""
-        before = self._target.own_pc - self._stub.arch.pc_after_breakpoint
-        if not self._table.software_at(before) or self._steps.went_around(before):
-            return False
-        self._target.set_registers({self._stub.arch.pc: before})
-        return True
-
     def _classify(self, signal: int, *, hit: bool) -> Arrival:
         pc, thread = self._target.own_pc, self._target.thread
         if signal != SIGTRAP:
@@ -323,9 +319,9 @@ class Runner:
         gdb does so to get a thread off a breakpoint, and aborts when it is told of another thread meanwhile (infrun.c
         finish_step_over: "Assertion `ecs->event_thread->control.trap_expected' failed").
         """
-        plan = self._journey.plan
-        alone = isinstance(plan, StepPlan) and plan.alone and plan.thread in self._steps
-        return alone and plan.thread != self._target.thread and self._held < MOST_HELD
+        thread = self._journey.plan.thread
+        alone = self._journey.steps_alone and thread in self._steps
+        return alone and thread != self._target.thread and self._held < MOST_HELD
 
     def waits_on(self) -> bool:
         """The target was broken into. Whether it runs on all the same, until a step that has to be shown first has."""

@@ -114,6 +114,8 @@ class Session:
         if self.still:
             self.news.wait_no_longer()
             self.world.debug_registers.restore()
+            if self.runner.registers.were_used:
+                self.world.debug_registers.settle()
             self.target.show_interrupted(None)
             self.target.flush()
             self.stub.detach()

@@ -14,6 +14,8 @@ from nullmodem.errors import MemoryFault
 from nullmodem.stub.arch import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.stub.arch import Arch, Registers
 
@@ -77,6 +79,14 @@ class Steps:
     def held(self) -> frozenset[int]:
         """Those of `places` that a debug register holds."""
         return frozenset(before.pc for before in self._under_way.values() if before.held)
+
+    def set_back_onto_trap(self, has_trap: Callable[[int], bool]) -> bool:
+        """Whether the target's thread has executed one of our software breakpoints; its pc is set back onto it."""
+        before = self._target.own_pc - self._arch.pc_after_breakpoint
+        if not has_trap(before) or self.went_around(before):
+            return False
+        self._target.set_registers({self._arch.pc: before})
+        return True
 
     def went_around(self, address: int) -> bool:
         """Whether the target's thread, just behind a breakpoint at ``address``, stepped there without executing it.

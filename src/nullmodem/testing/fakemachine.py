@@ -90,7 +90,7 @@ class Machine:
         self.text_busy = False
         self.violations: list[str] = []
         self._software: dict[int, BreakState] = {}
-        self._hardware: dict[int, tuple[int, int]] = {}  # address -> (type, length)
+        self._slots: list[tuple[int, int, int] | None] = [None] * _HARDWARE_SLOTS  # address, type, length
 
     @property
     def software(self) -> frozenset[int]:
@@ -100,7 +100,13 @@ class Machine:
     @property
     def hardware(self) -> dict[int, tuple[int, int]]:
         """Type (1 to 4) and length of each hardware breakpoint that is set, by address."""
-        return dict(self._hardware)
+        return {address: (kind, length) for address, kind, length in self.debug_registers}
+
+    @property
+    def debug_registers(self) -> tuple[tuple[int, int, int], ...]:
+        """Address, type and length of each hardware breakpoint, in the order in which a processor takes them into its
+        registers: ``kgdb_correct_hw_break``."""
+        return tuple(slot for slot in self._slots if slot is not None)
 
     def region_of(self, address: int, length: int) -> tuple[int, Region] | None:
         """Return the region that holds all of the range, and its start; None when there is none."""
@@ -171,22 +177,26 @@ class Machine:
 
     def set_hardware(self, address: int, length: int, kind: int) -> int:
         """``kgdb_set_hw_break``: return 0 or EPERM (-1). No debug register can watch reads alone."""
-        if kind == 3 or len(self._hardware) >= _HARDWARE_SLOTS:
+        if kind == 3 or None not in self._slots:
             return EPERM
         length = 1 if kind == 1 else length
         if length not in (1, 2, 4, 8):
             return EPERM
-        self._hardware[address] = (kind, length)
+        self._slots[self._slots.index(None)] = address, kind, length
         return 0
 
     def remove_hardware(self, address: int) -> int:
         """``kgdb_remove_hw_break``, which looks at nothing but the address: return 0 or EPERM (-1)."""
-        return 0 if self._hardware.pop(address, None) is not None else EPERM
+        for number, slot in enumerate(self._slots):
+            if slot is not None and slot[0] == address:
+                self._slots[number] = None
+                return 0
+        return EPERM
 
     def drop_breakpoints(self) -> None:
         """``dbg_remove_all_break``."""
         self._software.clear()
-        self._hardware.clear()
+        self._slots = [None] * _HARDWARE_SLOTS
 
     def register_file(self, cpu: int | None, pid: int) -> bytes:
         """Return all 24 registers, of a CPU or of a sleeping task, in ``g``'s layout."""

@@ -11,7 +11,7 @@ from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import StopReason
 from nullmodem.session.stepping import ContinuePlan, StepPlan
-from support.minicpu import DEC, INC, RF, SELF, MiniCpus, addresses, machine
+from support.minicpu import DEC, INC, PAGE, RF, SELF, TEXT, MiniCpus, addresses, machine, store
 from support.runner import Track, track_on
 
 FIRST, SECOND = 101, 102  # the pids of a machine's processors
@@ -139,3 +139,29 @@ def test_a_debug_register_that_has_held_a_place_is_not_freed_but_parked() -> Non
         assert {b for b in track.table.armed if not b.is_software} == {hard(AT[1])}
         track.table.synchronise()
         assert {b for b in track.table.armed if not b.is_software} == {hard(AT[4])}
+
+
+@pytest.mark.parametrize("entry", [1, 3])
+def test_no_processor_is_caught_by_a_hardware_breakpoint_that_was_deleted(entry: int) -> None:
+    """That one has it on which was stopped with the other, or which came to it itself."""
+    cpu = machine(*CODE, cpus=2, entries=(AT[0], AT[entry]))
+    with track_on(cpu, cpus := MiniCpus(cpu, schedule=(0, 0, 0))) as track:
+        track.table.want("gdb", hard(AT[2]))
+        assert track.go(ContinuePlan()) == (StopReason.HARDWARE_BREAKPOINT, AT[2])
+        track.table.unwant("gdb", hard(AT[2]))
+        assert track.go(ContinuePlan()) is None
+        assert [AT[5] in processor.executed for processor in cpus.processors] == [True, True]
+
+
+@pytest.mark.parametrize("writer", [0, 1])
+def test_a_watchpoint_is_seen_by_processors_that_had_another_debug_register_on(writer: int) -> None:
+    code = (DEC, INC, INC, store(TEXT + PAGE, TEXT + 9), DEC, SELF)
+    at = addresses(*code)
+    cpu = machine(*code, cpus=2, entries=(at[0], at[3] if writer else at[5]), data=PAGE)
+    with track_on(cpu, MiniCpus(cpu, schedule=(0, 0, 0))) as track:
+        track.runner.guard.ready, track.table.park = lambda: True, TEXT + 0x800
+        run_onto(track)
+        assert step_off_alone(track) == (StopReason.STEP, at[2])
+        track.table.want("gdb", Breakpoint(BreakpointKind.WRITE, TEXT + PAGE, 8))
+        assert track.go(ContinuePlan()) == (StopReason.TRAP, at[4])
+        assert track.target.thread == (FIRST, SECOND)[writer]

@@ -31,6 +31,7 @@ from support.minicpu import (
     PUSH,
     RET,
     TEXT,
+    TF,
     Frame,
     MiniCpus,
     addresses,
@@ -121,7 +122,12 @@ def a_machine(code: list[bytes], cpus: int = 1) -> Machine:
 
 def registers(track: Track) -> dict[str, int]:
     own = track.target.own
-    return {name: own[name] for name in ("rip", "rax", "rbx", "rcx", "rbp", "rsp", "eflags")}
+    return without_trap_flag({name: own[name] for name in ("rip", "rax", "rbx", "rcx", "rbp", "rsp", "eflags")})
+
+
+def without_trap_flag(state: dict[str, int]) -> dict[str, int]:
+    """What the code itself knows of: a step leaves the flag set until the target is resumed."""
+    return {**state, "eflags": state["eflags"] & ~TF}
 
 
 def plan_of(move: tuple[object, ...], track: Track, code: list[bytes], frames: list[Frame]) -> Plan:
@@ -301,6 +307,7 @@ def is_break_in(pc: int) -> bool:
 def later(course: Course, place: int, state: dict[str, int]) -> int:
     """The first place on the course, not before ``place``, that has this state; it must have one."""
     names = ("rip", "rax", "rbx", "rcx", "rbp", "rsp", "eflags")
+    state = without_trap_flag(state)
     for n in range(place, len(course.states)):
         if all(course.states[n][name] == state[name] for name in names):
             return n
