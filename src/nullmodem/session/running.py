@@ -298,13 +298,14 @@ class Runner:
             return Arrival.UNEXPLAINED
         # A stepping thread that hits a breakpoint, or is broken into, was so in an interrupt; its step is still to be
         # reported.
-        stepped = thread in self._steps and not hit and not self.is_break_in(pc)
+        by_register = self._table.hardware_at(pc)
+        stepped = not hit and not self.is_break_in(pc) and self._steps.is_reported(by_register=by_register)
         if stepped:
             self._steps.ended()
         if pc in self.hooks and (hit or stepped):
             return Arrival.HOOK
         guarded = not (hit or stepped) and self.guard.has_held(pc)
-        if not (hit or stepped or guarded or self._table.hardware_at(pc)):
+        if not (hit or stepped or guarded or by_register):
             return Arrival.UNEXPLAINED
         if (hit or guarded) and self._journey.is_foreign(thread, pc):
             return Arrival.FOREIGN

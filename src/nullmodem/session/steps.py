@@ -63,6 +63,17 @@ class Steps:
         """The target's thread has stopped with a fault: the kernel forgets the step when that is handed back."""
         self._under_way.pop(self._target.thread or 0, None)
 
+    def is_reported(self, *, by_register: bool) -> bool:
+        """Whether the target's thread, if it is one of them, has stopped because its step is done; ``by_register``: a
+        debug register stands there. Then it may be an interrupt on top of the step that came there, which has not the
+        trap flag that the processor keeps for the thread and shows when it has stepped."""
+        if self._target.thread not in self._under_way:
+            return False
+        if not by_register or self._arch.trap_flag is None:
+            return True
+        name, bit = self._arch.trap_flag
+        return bool(self._target.value(name) & bit)
+
     def ended(self) -> None:
         """The target's thread has reported its step."""
         assert self._target.thread is not None

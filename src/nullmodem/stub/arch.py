@@ -139,7 +139,8 @@ class Arch:
     ``gdb_cmd_memread`` in kernel/debug/gdbstub.c does not check and writes past its buffer. ``word``: bytes of an
     address. ``saved``: what the kernel keeps of interrupted code; the others are not real. ``watches_reads_alone``: a
     debug register can be told to stop at reads and not at writes. ``resume_flag``: a register and the bit in it that
-    has the next instruction executed although a hardware breakpoint stands on it.
+    has the next instruction executed although a hardware breakpoint stands on it. ``trap_flag``: the one that stops the
+    processor behind the next instruction, and is still set when it has.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Arch:
     writable: frozenset[str]
     instructions: InstructionSet
     resume_flag: tuple[str, int] | None = None
+    trap_flag: tuple[str, int] | None = None
 
     @property
     def g_length(self) -> int:

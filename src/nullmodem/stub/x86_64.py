@@ -241,4 +241,5 @@ X86_64 = Arch(
     writable=frozenset(_NAMES_64) - {"rsp"} | {"eflags"},
     instructions=X86Instructions(),
     resume_flag=("eflags", 1 << 16),
+    trap_flag=("eflags", 1 << 8),
 )

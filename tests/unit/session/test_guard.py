@@ -11,7 +11,7 @@ from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import StopReason
 from nullmodem.session.stepping import ContinuePlan, StepPlan
-from support.minicpu import DEC, INC, PAGE, RF, SELF, TEXT, MiniCpus, addresses, machine, store
+from support.minicpu import DEC, INC, IRET, PAGE, RET, RF, SELF, TEXT, MiniCpus, addresses, call, machine, store
 from support.runner import Track, track_on
 
 FIRST, SECOND = 101, 102  # the pids of a machine's processors
@@ -139,6 +139,23 @@ def test_a_debug_register_that_has_held_a_place_is_not_freed_but_parked() -> Non
         assert {b for b in track.table.armed if not b.is_software} == {hard(AT[1])}
         track.table.synchronise()
         assert {b for b in track.table.armed if not b.is_software} == {hard(AT[4])}
+
+
+def test_an_interrupt_that_comes_to_the_held_place_is_not_the_end_of_the_step() -> None:
+    """It has interrupted the thread before that could execute its instruction."""
+    code = (call(3), SELF, IRET, INC, RET, call(-9), IRET)
+    at = addresses(*code)
+    function, handler = at[3], at[5]
+    cpu = machine(*code, cpus=2, entries=(at[0], at[1]))
+    with track_on(cpu, cpus := MiniCpus(cpu, schedule=(0, 0, 0, 0, 0, 0, 0, 0, 0))) as track:
+        track.runner.guard.ready = lambda: True
+        track.table.want("gdb", soft(function))
+        assert track.go(ContinuePlan()) == (StopReason.BREAKPOINT, function)
+        track.table.unwant("gdb", soft(function))
+        cpus.interrupt(0, handler)
+        assert track.go(StepPlan(FIRST, alone=True)) == (StopReason.STEP, at[4])
+        assert track.runner.late_steps == frozenset()
+        assert cpus.processors[0].executed == [at[0], function]
 
 
 @pytest.mark.parametrize("entry", [1, 3])
