@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How cost grows with the world: tasks and modules on the target, files in a module tree, the size of a vmlinux."""
+"""How cost grows with the world: processors, tasks, modules of the target, files in a tree, the size of a vmlinux."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KERNEL = "6.1"
 MEMORY_MB = 768
 """A thousand processes need more than a module does."""
+PROCESSORS = (1, 4, 16, 64)
 TASKS = (0, 100, 300, 1000)
 MODULES = (0, 20, 50, 150)
 FILES = (100, 1000, 2500, 5000)
@@ -90,17 +91,29 @@ def world_set(*sizes: tuple[str, int, int]) -> ScenarioSet:
     return ScenarioSet(OWN, read_scenarios().modules, operations, tuple(scenario for _o, scenario in worlds))
 
 
-def _on_target(scenarios: ScenarioSet, sides: tuple[type[Plain | Session], ...]) -> dict[str, dict[str, int]]:
+def _on_target(
+    scenarios: ScenarioSet, sides: tuple[type[Plain | Session], ...], *, cpus: int = 1
+) -> dict[str, dict[str, int]]:
     """Bytes of each operation, by side."""
     kernel = ensure_kernel(KERNEL)
     with tempfile.TemporaryDirectory(prefix="nm-bench-") as directory:
         work = Path(directory)
         modules = build_modules(scenarios, kernel, work / "modules")
-        world = World(kernel, installed_gdbs()[0], modules, memory_mb=MEMORY_MB)
+        world = World(kernel, installed_gdbs()[0], modules, memory_mb=MEMORY_MB, cpus=cpus)
         return {
             side.name: {name: each.bytes for name, each in count(side, world, scenarios, work / side.name).items()}
             for side in sides
         }
+
+
+def over_processors() -> Grown:
+    found = {cpus: _on_target(world_set((f"{cpus}", 0, 0)), (Plain, Session), cpus=cpus) for cpus in PROCESSORS}
+    curves = tuple(
+        Curve(f"{side}: {what}", tuple((cpus, found[cpus][side][f"{cpus} {what}"]) for cpus in PROCESSORS))
+        for side in ("plain", "nullmodem")
+        for what in ("attach", "hit")
+    )
+    return Grown("Attach, and a breakpoint hit, on more processors", "processors", "bytes", curves)
 
 
 def over_tasks() -> Grown:
@@ -217,6 +230,7 @@ def over_vmlinux() -> Grown:
 
 
 GROWTHS = (
+    Growth("processors", over_processors),
     Growth("tasks", over_tasks),
     Growth("modules", over_modules),
     Growth("files", over_files),

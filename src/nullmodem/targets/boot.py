@@ -15,6 +15,13 @@ _FATAL = re.compile(rb"Kernel panic - not syncing: [^\r\n]*|nullmodem: boot fail
 # No line that means anything is longer; a kernel may print megabytes without a line end.
 _LINE_LIMIT = 4096
 
+BOOT_TIMEOUT = 60.0
+
+
+def boot_timeout(cpus: int, host: int) -> float:
+    """Seconds that a machine of ``cpus`` emulated processors is given on a host with ``host``, which take turns."""
+    return BOOT_TIMEOUT * max(1.0, cpus / host)
+
 
 @dataclass(frozen=True, slots=True)
 class Up:

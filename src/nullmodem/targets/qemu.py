@@ -29,7 +29,7 @@ from nullmodem.targets import initramfs
 from nullmodem.targets.accel import AccelMemory
 from nullmodem.targets.agent import AgentPool
 from nullmodem.targets.agent_protocol import new_tag
-from nullmodem.targets.boot import BootWatch, Down
+from nullmodem.targets.boot import BootWatch, Down, boot_timeout
 from nullmodem.targets.console import Console
 from nullmodem.targets.console_server import ConsoleServer
 from nullmodem.targets.process import Child
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from nullmodem.targets.target import ExecResult
 
 Progress = Callable[[str], None]
-
-BOOT_TIMEOUT = 60.0
 
 # With a KVM that works the kernel's first words come in the first second. One that does not may run nothing at all and
 # never say so, and must not cost the whole boot timeout before TCG is tried.
@@ -120,14 +118,14 @@ class QemuTarget(Target):
         workdir: Path,
         *,
         progress: Progress | None = None,
-        timeout: float = BOOT_TIMEOUT,
+        timeout: float | None = None,
         cache: Path | None = None,
     ) -> QemuTarget:
         """Boot ``spec`` and return when the target takes commands.
 
         ``workdir`` holds the target's files; it is made if need be, and must be nobody else's (mode 0700).
-        ``progress`` gets one line of text for each step. ``timeout`` is in seconds. ``cache`` is a directory in which
-        to remember that KVM does not work on this host.
+        ``progress`` gets one line of text for each step. ``timeout`` is in seconds; None: what `boot_timeout`
+        gives. ``cache`` is a directory in which to remember that KVM does not work on this host.
 
         Raises UsageError for what cannot be started, BootError for what did not come up. Nothing is left running.
         """
@@ -138,6 +136,8 @@ class QemuTarget(Target):
         _check_workdir(workdir)
         if spec.share is not None and not spec.share.is_dir():
             raise UsageError(f"{spec.share}, to be shared with the target, is no directory")
+        if timeout is None:
+            timeout = boot_timeout(spec.cpus, os.cpu_count() or 1)
         memory = AccelMemory(cache)
         first, *others = memory.candidates(spec.accel)
         if not others:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nullmodem.targets.boot import BootWatch, Down, Up
+from nullmodem.targets.boot import BootWatch, Down, Up, boot_timeout
 
 PANIC = b"[    0.5] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n"
 FAILED = b"nullmodem: boot failed: no command ports\r\n"
@@ -30,6 +30,11 @@ def test_a_machine_that_says_nothing_at_all_is_given_up_sooner() -> None:
     watch = BootWatch()
     watch.console(b"L")
     assert watch.wait(0.02, silence=0.01) == Down("it did not answer within 0.02 s")
+
+
+@pytest.mark.parametrize(("cpus", "host", "seconds"), [(1, 2, 60), (2, 2, 60), (4, 2, 120), (64, 16, 240)])
+def test_processors_that_take_turns_are_given_longer(cpus: int, host: int, seconds: float) -> None:
+    assert boot_timeout(cpus, host) == seconds
 
 
 @pytest.mark.parametrize(
