@@ -185,7 +185,7 @@ class Conversation:
             return self._handlers[type(request)](request)
         except (NullmodemError, OSError):
             raise
-        except Exception as error:
+        except Exception as error:  # a mistake of ours: whoever asked waits for an answer
             _log.exception("a request failed")
             msg = f"the session failed inside: {type(error).__name__}: {error}"
             raise SessionError(

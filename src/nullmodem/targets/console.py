@@ -256,7 +256,7 @@ class Console:
             for listener in listeners:
                 try:
                     listener(data)
-                except Exception:
+                except Exception:  # whatever it is: the console is read on, or the target's printk would wait
                     _log.exception("a listener of the console failed and is dropped")
                     self._drop(listener)
 

@@ -64,7 +64,7 @@ class Program(click.Group):
             self._show_traceback(ctx)
             show_error(error)
             ctx.exit(error.exit_code)
-        except Exception as error:
+        except Exception as error:  # a mistake of ours, which a user sees no traceback of
             if not self._show_traceback(ctx):
                 say(f"{type(error).__name__}: {error}", style="red")
                 say("This is a bug in nullmodem; `nullmodem --debug …` shows where it happened.")

@@ -255,7 +255,7 @@ class Controller:
         """Whatever is wrong with a breakpoint or a module's debug info, the target must not stand for ever."""
         try:
             self._plant()
-        except Exception as error:
+        except Exception as error:  # a mistake of ours, too
             _log.exception("breakpoints could not be planted")
             self.live.say(f"breakpoints of a program could not be planted: {error}")
 

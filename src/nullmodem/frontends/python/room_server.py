@@ -86,7 +86,7 @@ class RoomServer:
             _Guest(self._machine, Channel(connection)).run()
         except (OSError, NullmodemError) as error:
             _log.info("a client of Python has gone: %s", error)
-        except Exception:
+        except Exception:  # a mistake of ours; other clients are served on
             _log.exception("a client of Python could not be served")
         finally:
             with self._lock:
