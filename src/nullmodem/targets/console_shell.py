@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from nullmodem.targets.console import Console
 
-FIND_SECONDS: Final = 3.0
+FIND_SECONDS: Final = 10.0
+"""For a shell to answer: at once as a rule, but three were not enough for an emulated target on a busy machine."""
+BUSY_SECONDS: Final = 3.0
 _FOREVER: Final = 365 * 86400.0
 _LINE_LIMIT: Final = 1000  # a terminal's line holds 4096 bytes, busybox's editor 1024
 _KILL_LINE: Final = "\x15"  # Ctrl-U: what was typed before and not sent is not part of this
@@ -89,7 +91,7 @@ class ConsoleShell:
         return ExecResult(line, code, output)
 
     @contextlib.contextmanager
-    def alone(self, timeout: float | None = FIND_SECONDS) -> Iterator[None]:
+    def alone(self, timeout: float | None = BUSY_SECONDS) -> Iterator[None]:
         """While nobody else types here. Raises TargetError when somebody does for longer than that, or as `find`."""
         if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
             raise TargetError("the shell on the console is busy with another command")
