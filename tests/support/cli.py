@@ -136,6 +136,7 @@ class Cli:
             use_poll=True,
         )
         child.delaybeforesend = None
+        child.ptyproc.delayafterclose = 0
         self._terminals.append(child)
         return child
 
