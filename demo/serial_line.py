@@ -31,7 +31,7 @@ from nullmodem.api.ways import parse_ways
 from nullmodem.errors import NullmodemError
 from nullmodem.frontends.gdb.launch import find_gdb, index_cache
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
-from nullmodem.kbuild import build_module, ensure_kernel
+from nullmodem.kbuild import build_module, cache_root, ensure_kernel
 from nullmodem.targets.qemu import QemuTarget
 from nullmodem.targets.spec import QemuSpec
 from nullmodem.testing.gdb import Gdb
@@ -95,7 +95,9 @@ def terminal_server(device: str, directory: Path) -> Iterator[int]:
 
 def start_board(kernel: Kernel, directory: Path) -> tuple[QemuTarget, str]:
     """A machine with one UART, and the pseudo terminal that its other end is."""
-    board = QemuTarget.launch(QemuSpec(kernel.image, line="pty", shared=True), directory, progress=click.echo)
+    board = QemuTarget.launch(
+        QemuSpec(kernel.image, line="pty", shared=True), directory, progress=click.echo, cache=cache_root()
+    )
     chardevs = board.monitor("query-chardev")
     assert isinstance(chardevs, list)
     name = next(str(chardev["filename"]) for chardev in chardevs if chardev["label"] == "kgdb")

@@ -23,7 +23,7 @@ from nullmodem.api.attach import AttachOptions, attach, look_at_files, parse_con
 from nullmodem.api.lines import ConsoleAt
 from nullmodem.api.ways import parse_ways
 from nullmodem.errors import IdentityError, KernelDataError, StateError, TargetError, UsageError
-from nullmodem.kbuild import build_module, ensure_kernel
+from nullmodem.kbuild import build_module, cache_root, ensure_kernel
 from nullmodem.session.model import State, StopReason
 from nullmodem.stub.recorded import read_stops
 from nullmodem.targets.qemu import QemuTarget
@@ -89,7 +89,7 @@ def boot_board(stack: contextlib.ExitStack, kernel: str, line: str, *, shared: b
     chardev = line.format(directory)
     monitor = ("-qmp", f"unix:{directory}/qmp,server=on,wait=off")
     spec = QemuSpec(built.image, line=chardev, shared=shared, qemu_args=monitor)
-    target = QemuTarget.launch(spec, directory / "board")
+    target = QemuTarget.launch(spec, directory / "board", cache=cache_root())
     stack.callback(target.close)
     return Board(target, built, at or f"unix:{directory}/line", directory)
 
@@ -318,7 +318,7 @@ def test_modules_are_typed_and_loaded_after_what_they_need_and_stop_where_they_s
 
 def _copy_across_a_stop(board: Board, machine: Machine, seed: int, stop: Callable[[], object]) -> None:
     file = board.directory / "large"
-    file.write_bytes(random.Random(seed).randbytes(40_000))
+    file.write_bytes(random.Random(seed).randbytes(24_000))
     copied: list[str] = []
     copying = threading.Thread(target=lambda: copied.append(machine.push(file, "/tmp/large")))
     console = machine.target.console  # type: ignore[attr-defined]

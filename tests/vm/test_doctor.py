@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.kbuild import ensure_kernel
+from nullmodem.kbuild import cache_root, ensure_kernel
 from nullmodem.targets.qemu import QemuTarget
 from nullmodem.targets.spec import QemuSpec
 from nullmodem.testing.relay import Relay
@@ -28,7 +28,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[QemuTarg
     directory = tmp_path_factory.mktemp("doctor")
     with contextlib.ExitStack() as stack:
         kernel = ensure_kernel("6.1-kdb")
-        target = stack.enter_context(QemuTarget.launch(QemuSpec(kernel=kernel.image), directory / "work"))
+        target = stack.enter_context(
+            QemuTarget.launch(QemuSpec(kernel=kernel.image), directory / "work", cache=cache_root())
+        )
         relay = Relay(target.kgdb, directory / "line")
         stack.callback(relay.close)
         target.serve_console(directory / "console")

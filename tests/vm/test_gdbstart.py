@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nullmodem.api.gdbstart import program
-from nullmodem.kbuild import Kernel, ensure_kernel
+from nullmodem.kbuild import Kernel, cache_root, ensure_kernel
 from nullmodem.targets.qemu import QemuTarget
 from nullmodem.targets.spec import QemuSpec
 from nullmodem.testing.relay import Relay
@@ -64,7 +64,9 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     directory = tmp_path_factory.mktemp("plain")
     kernel = ensure_kernel(name)
     with contextlib.ExitStack() as stack:
-        target = stack.enter_context(QemuTarget.launch(QemuSpec(kernel=kernel.image, kaslr=False), directory / "work"))
+        target = stack.enter_context(
+            QemuTarget.launch(QemuSpec(kernel=kernel.image, kaslr=False), directory / "work", cache=cache_root())
+        )
         relay = Relay(target.kgdb, directory / "line")
         stack.callback(relay.close)
         (directory / "gdbstart").write_text(program(), encoding="utf-8")

@@ -12,7 +12,7 @@ import pytest
 
 from nullmodem.api.attach import AttachOptions, attach, look_at_files
 from nullmodem.api.ways import parse_ways
-from nullmodem.kbuild import ensure_kernel
+from nullmodem.kbuild import cache_root, ensure_kernel
 from nullmodem.targets.qemu import QemuTarget
 from nullmodem.targets.spec import QemuSpec
 from nullmodem.wire.spec import parse_wire
@@ -108,7 +108,9 @@ def test_kdb_on_the_one_cable_with_the_console(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="nm-"))
         chardev = f"socket,path={place}/line,server=on,wait=off"
-        target = QemuTarget.launch(QemuSpec(kernel.image, line=chardev, shared=True), tmp_path / "board")
+        target = QemuTarget.launch(
+            QemuSpec(kernel.image, line=chardev, shared=True), tmp_path / "board", cache=cache_root()
+        )
         stack.callback(target.close)
         options = AttachOptions(parse_wire(f"unix:{place}/line"), kernel.vmlinux, ways=parse_ways(["shell"]))
         machine = attach("board", options, look_at_files(options), Path(place))

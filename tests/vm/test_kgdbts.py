@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.kbuild import ensure_kernel
+from nullmodem.kbuild import cache_root, ensure_kernel
 from nullmodem.targets import QemuSpec, QemuTarget
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ class Report:
 @contextmanager
 def machine(version: str, directory: Path, cpus: int = 1) -> Iterator[QemuTarget]:
     """A target whose kernel waits for no debugger on its serial line."""
-    with QemuTarget.launch(QemuSpec(ensure_kernel(version).image, cpus=cpus), directory / "target") as target:
+    with QemuTarget.launch(
+        QemuSpec(ensure_kernel(version).image, cpus=cpus), directory / "target", cache=cache_root()
+    ) as target:
         target.exec("echo > /sys/module/kgdboc/parameters/kgdboc", timeout=60).check()
         yield target
 

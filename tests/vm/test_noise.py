@@ -18,7 +18,7 @@ from nullmodem.api.boot import BootOptions, boot
 from nullmodem.api.commands import RunningCommand
 from nullmodem.api.ways import parse_ways
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
-from nullmodem.kbuild import build_module, ensure_kernel
+from nullmodem.kbuild import build_module, cache_root, ensure_kernel
 from nullmodem.targets.qemu import QemuTarget
 from nullmodem.targets.spec import QemuSpec
 from nullmodem.testing.gdb import Gdb
@@ -139,7 +139,7 @@ def run_over_noise_on_one_cable(tmp_path: Path, seed: int, one_in: int) -> int:
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nm-")))
         spec = QemuSpec(kernel.image, line=f"socket,path={directory}/line,server=on,wait=off", shared=True)
-        board = stack.enter_context(QemuTarget.launch(spec, directory / "board"))
+        board = stack.enter_context(QemuTarget.launch(spec, directory / "board", cache=cache_root()))
         board.exec("dmesg -n 8; echo on > /proc/sys/kernel/printk_devkmsg").check()  # its every word is on the line
         ko = board.push(build_module(copy_module("simple", directory), kernel, directory / "build").ko)
         line = stack.enter_context(noisy_cable(directory / "line", directory / "noisy", seed, one_in))

@@ -14,7 +14,7 @@ import pytest
 from nullmodem.api.attach import AttachOptions, attach, look_at_files
 from nullmodem.api.ways import parse_ways
 from nullmodem.errors import WireTimeout
-from nullmodem.kbuild import build_module, ensure_kernel
+from nullmodem.kbuild import build_module, cache_root, ensure_kernel
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import Resume, StopReason
@@ -48,7 +48,7 @@ def run_rounds(rounds: int) -> tuple[bytes, int]:
     with tempfile.TemporaryDirectory(prefix="nm-") as name:
         directory = Path(name)
         spec = QemuSpec(kernel.image, line=f"socket,path={directory}/line,server=on,wait=off", shared=True)
-        with QemuTarget.launch(spec, directory / "board") as board:
+        with QemuTarget.launch(spec, directory / "board", cache=cache_root()) as board:
             built = build_module(copy_module("simple", directory), kernel, directory / "build")
             board.exec(f"echo on > /proc/sys/kernel/printk_devkmsg; insmod {board.push(built.ko)}").check()
             options = AttachOptions(

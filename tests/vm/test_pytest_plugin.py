@@ -273,7 +273,7 @@ def test_a_board_is_attached_to_once_and_not_used_after_an_oops(suite: pytest.Py
     )
     suite.makepyfile(test_four=BOARD)
     (tmp_path / "board").mkdir(mode=0o700)
-    with QemuTarget.launch(spec, tmp_path / "board"):
+    with QemuTarget.launch(spec, tmp_path / "board", cache=cache_root()):
         result = run(suite, "-p", "no:xdist", "--nullmodem-target", "lab-board", seconds=600)
     result.assert_outcomes(passed=1, failed=2, errors=1)
     assert result.stdout.str().count("nullmodem: attaching to lab-board") == 1

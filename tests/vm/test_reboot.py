@@ -13,7 +13,7 @@ from nullmodem.api.lines import ConsoleAt
 from nullmodem.api.live import LiveSession
 from nullmodem.api.ways import parse_ways
 from nullmodem.errors import TargetError, WireClosed
-from nullmodem.kbuild import ensure_kernel
+from nullmodem.kbuild import cache_root, ensure_kernel
 from nullmodem.session.model import State, StopReason
 from nullmodem.targets import Accel, QemuSpec, QemuTarget
 from nullmodem.targets.break_in import BreakInWays, SysrqKey
@@ -74,7 +74,7 @@ def test_a_reset_is_noticed_and_the_new_boot_is_attached_to_like_any_other(tmp_p
     socket = tmp_path / "kgdb.sock"
     spec = QemuSpec(kernel.image, accel=Accel.TCG, line=f"socket,path={socket},server=on,wait=off", qemu_args=RESETS)
     options = AttachOptions(parse_wire(f"unix:{socket}"), kernel.vmlinux, ConsoleAt.NONE, ways=())
-    with QemuTarget.launch(spec, tmp_path / "target") as board:
+    with QemuTarget.launch(spec, tmp_path / "target", cache=cache_root()) as board:
         ways = BreakInWays([SysrqKey(board.break_in)], None)
         watch_it_reset(connect(options, (), tmp_path / "first"), ways, board, board.console)
         stop_it_once(connect(options, (), tmp_path / "second"), ways)
@@ -86,7 +86,7 @@ def test_a_reset_is_noticed_on_the_line_that_the_console_shares(tmp_path: Path) 
     line = f"socket,host=127.0.0.1,port={port},server=on,wait=off,telnet=on,nodelay=on"
     spec = QemuSpec(kernel.image, accel=Accel.TCG, line=line, shared=True, qemu_args=RESETS)
     options = AttachOptions(parse_wire(f"telnet:127.0.0.1:{port}"), kernel.vmlinux, ways=parse_ways(["break"]))
-    with QemuTarget.launch(spec, tmp_path / "target") as board:
+    with QemuTarget.launch(spec, tmp_path / "target", cache=cache_root()) as board:
         made = connect(options, (), tmp_path / "first")
         assert made.console is not None
         watch_it_reset(made, made.ways, board, made.console)

@@ -13,7 +13,7 @@ import pytest
 from nullmodem.api.attach import AttachOptions, attach, look_at_files
 from nullmodem.api.ways import parse_ways
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
-from nullmodem.kbuild import build_module, ensure_kernel
+from nullmodem.kbuild import build_module, cache_root, ensure_kernel
 from nullmodem.session.model import Said, State
 from nullmodem.targets.qemu import QemuTarget
 from nullmodem.targets.spec import QemuSpec
@@ -45,7 +45,7 @@ def test_gdb_and_its_breakpoints_outlive_the_line() -> None:
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nm-")))
         spec = QemuSpec(kernel.image, line=f"socket,path={directory}/line,server=on,wait=off", shared=True)
-        board = stack.enter_context(QemuTarget.launch(spec, directory / "board"))
+        board = stack.enter_context(QemuTarget.launch(spec, directory / "board", cache=cache_root()))
         built = build_module(copy_module("simple", directory), kernel, directory / "build")
         board.exec(f"insmod {board.push(built.ko)}").check()
         server = Ser2net(directory)

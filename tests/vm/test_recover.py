@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.kbuild import build_module, ensure_kernel
+from nullmodem.kbuild import build_module, cache_root, ensure_kernel
 from nullmodem.targets import Accel, QemuSpec, QemuTarget
 from support.cli import Cli, finish
 from support.gdb import wheel
@@ -103,7 +103,7 @@ def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     line = ("-chardev", f"socket,id=board,path={socket},server=on,wait=off", "-serial", "chardev:board")
     spec = QemuSpec(kernel.image, accel=Accel.TCG, append="kgdboc=ttyS2,115200", qemu_args=line)
     built = build_module(copy_module("simple", directory), kernel, directory / "build")
-    with QemuTarget.launch(spec, directory / "target") as machine, ThreadPoolExecutor(4) as pool:
+    with QemuTarget.launch(spec, directory / "target", cache=cache_root()) as machine, ThreadPoolExecutor(4) as pool:
         path = machine.push(built.ko)
         machine.exec(f"insmod {path}").check()
         yield Board(machine, kernel, f"unix:{socket}", built.ko.parent, pool)
@@ -227,7 +227,7 @@ def test_an_attached_session_that_is_killed_is_recovered_by_the_ways_it_had(tmp_
     kernel = ensure_kernel("6.1")
     socket = tmp_path / "line"
     spec = QemuSpec(kernel.image, accel=Accel.TCG, line=f"socket,path={socket},server=on,wait=off", shared=True)
-    with QemuTarget.launch(spec, tmp_path / "target") as machine:
+    with QemuTarget.launch(spec, tmp_path / "target", cache=cache_root()) as machine:
         for state in ("stopped", "running"):
             wire = f"unix:{socket}"
             command = ("attach", wire, "--vmlinux", str(kernel.vmlinux), "--break-in", "shell", "--no-gdb")
