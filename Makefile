@@ -34,7 +34,7 @@ demo-serial: ## the same over one cable for console and kgdb, with a terminal se
 
 .PHONY: test
 test: setup lint ## all checks and all tests, real kernels included (TEST_JOBS=2, TEST_ARGS=)
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m 'not soak' $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder -m 'not soak' $(TEST_ARGS)
 
 .PHONY: unit
 unit: ## only the tests that need no kernel

@@ -24,6 +24,12 @@ hypothesis.settings.register_profile("nullmodem", deadline=None)
 hypothesis.settings.load_profile("nullmodem")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First the files that boot kernels, which take long, then the many that do not: workers end together then, if
+    pytest-xdist keeps this order (``--no-loadscope-reorder``)."""
+    items.sort(key=lambda item: item.get_closest_marker("vm") is None)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The directory that holds pyproject.toml."""

@@ -14,7 +14,7 @@ from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import find_session
 from nullmodem.frontends.dap.capabilities import CAPABILITIES
 from nullmodem.frontends.gdb.server import GdbServer, listen_unix
-from nullmodem.kbuild import ensure_kernel
+from nullmodem.kbuild import build_module, ensure_kernel
 from nullmodem.session.model import Policy
 from support.cli import Cli
 from support.editing import Desk, adapter
@@ -199,6 +199,13 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def desk(room: Desk) -> Iterator[Desk]:
     yield room
     room.quiet()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The example module as a .ko for the default kernel: a session with it begins a second sooner than with source."""
+    work = tmp_path_factory.mktemp("built")
+    return str(build_module(copy_module("simple", work), ensure_kernel(), work / "build").ko)
 
 
 @pytest.fixture

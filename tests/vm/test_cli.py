@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.cli import Cli, plain
-from support.gdb import debian
+from support.gdb import Gdb, debian, quick_start
 from support.modules import copy_module
 
 if TYPE_CHECKING:
@@ -299,8 +299,8 @@ def test_the_console_is_a_terminal_with_an_escape_key(shared: Shared) -> None:
     cli.good("exec", "true")
 
 
-def test_a_console_that_is_no_terminal_is_copied_until_the_session_ends(cli: Cli, simple: Path) -> None:
-    cli.serve(str(simple))
+def test_a_console_that_is_no_terminal_is_copied_until_the_session_ends(cli: Cli, built: str) -> None:
+    cli.serve(built)
     copy = cli.start("console", "--follow")
     assert copy.stdout is not None
     cli.good("exec", "echo the last word > /dev/ttyS0")
@@ -311,12 +311,13 @@ def test_a_console_that_is_no_terminal_is_copied_until_the_session_ends(cli: Cli
     assert "the console has ended" in complaint
 
 
-def test_a_target_can_be_served_on_a_port_of_the_loopback_interface(cli: Cli, simple: Path) -> None:
-    served = cli.serve(str(simple), "--listen", ":0")
+def test_a_target_can_be_served_on_a_port_of_the_loopback_interface(cli: Cli, built: str) -> None:
+    served = cli.serve(built, "--listen", ":0")
     assert served.target_line.startswith("target remote 127.0.0.1:")
-    assert "init_task" in gdb(served.file_line, served.target_line, "print &init_task")
+    with Gdb(debian(), *quick_start(debian()), "-ex", served.file_line, "-ex", served.target_line) as client:
+        assert "init_task" in client("print &init_task")
     port = served.target_line.rpartition(":")[2]
-    complaint = cli.bad("run", str(simple), "--no-gdb", "--listen", f"127.0.0.1:{port}", code=2)
+    complaint = cli.bad("run", built, "--no-gdb", "--listen", f"127.0.0.1:{port}", code=2)
     assert "in use" in complaint
 
 

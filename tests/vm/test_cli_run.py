@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 from support.cli import PROMPT, Cli, ask, children, ended, finish, plain
-from support.gdb import debian, wheel
+from support.gdb import EVERY_KERNEL_ONE_GDB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +46,9 @@ def quit_gdb(child: pexpect.spawn[str]) -> int:
     return finish(child)
 
 
-@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
-@pytest.mark.parametrize("path", [debian, wheel], ids=["gdb-13.1", "gdb-18.1"])
+@pytest.mark.parametrize(
+    ("kernel", "path"), [pytest.param(*case.values[0], id=case.id) for case in EVERY_KERNEL_ONE_GDB]
+)
 def test_gdb_stands_on_the_first_line_of_init_and_goes_on_from_there(
     cli: Cli, simple: Path, kernel: str, path: Callable[[], str]
 ) -> None:
@@ -77,9 +78,9 @@ def test_gdb_stands_on_the_first_line_of_init_and_goes_on_from_there(
     assert cli.facts("list") == []
 
 
-def test_breakpoints_and_arguments_for_gdb_are_the_users(cli: Cli, simple: Path) -> None:
+def test_breakpoints_and_arguments_for_gdb_are_the_users(cli: Cli, built: str) -> None:
     arguments = ["--init-args", 'greeting="two words"', "--break", "simple_exit", "--break", "not_there_yet"]
-    child, shown = at_init(cli, str(simple), *arguments, "--", "-nx", "-ex", "print 6*7", "-ex", "print greeting")
+    child, shown = at_init(cli, built, *arguments, "--", "-nx", "-ex", "print 6*7", "-ex", "print greeting")
     assert "$1 = 42" in shown
     assert '"two words"' in shown
     assert "Breakpoint 2 (not_there_yet) pending" in shown
@@ -97,8 +98,8 @@ def test_a_single_c_file_and_a_built_module_will_do(cli: Cli, simple: Path) -> N
     assert quit_gdb(child) == 0
 
 
-def test_one_more_gdb_sees_the_same_stop(cli: Cli, simple: Path) -> None:
-    child, _shown = at_init(cli, str(simple))
+def test_one_more_gdb_sees_the_same_stop(cli: Cli, built: str) -> None:
+    child, _shown = at_init(cli, built)
     ask(child, "backtrace 1")
     trips = cli.facts("status")["target"]["wire"]["round_trips"]
     result = cli("gdb", "--", "-batch", "-ex", "backtrace 1")
@@ -156,8 +157,8 @@ def test_a_target_without_a_module_is_shown_where_it_was(cli: Cli, module_source
     assert quit_gdb(child) == 0
 
 
-def test_the_session_outlives_gdb_when_asked_to(cli: Cli, simple: Path) -> None:
-    child, _shown = at_init(cli, str(simple), "--keep")
+def test_the_session_outlives_gdb_when_asked_to(cli: Cli, built: str) -> None:
+    child, _shown = at_init(cli, built, "--keep")
     child.sendline("quit")
     child.expect_exact("(y or n)")
     child.sendline("y")
@@ -168,8 +169,8 @@ def test_the_session_outlives_gdb_when_asked_to(cli: Cli, simple: Path) -> None:
     assert cli.facts("list") == []
 
 
-def test_stop_from_elsewhere_ends_gdb_and_leaves_the_terminal_in_order(cli: Cli, simple: Path) -> None:
-    child, _shown = at_init(cli, str(simple))
+def test_stop_from_elsewhere_ends_gdb_and_leaves_the_terminal_in_order(cli: Cli, built: str) -> None:
+    child, _shown = at_init(cli, built)
     machines = children(child.pid)
     assert cli.good("stop") == "simple has ended\n"
     child.expect_exact("ended from elsewhere")
@@ -178,8 +179,8 @@ def test_stop_from_elsewhere_ends_gdb_and_leaves_the_terminal_in_order(cli: Cli,
     assert all(ended(pid, 0) for pid in machines)
 
 
-def test_a_machine_that_dies_is_told_of_after_gdb(cli: Cli, simple: Path) -> None:
-    child, _shown = at_init(cli, str(simple))
+def test_a_machine_that_dies_is_told_of_after_gdb(cli: Cli, built: str) -> None:
+    child, _shown = at_init(cli, built)
     (machine,) = (pid for pid in children(child.pid) if "qemu" in Path(f"/proc/{pid}/comm").read_text())
     child.sendline("continue")
     child.expect_exact("Continuing.")
@@ -190,8 +191,8 @@ def test_a_machine_that_dies_is_told_of_after_gdb(cli: Cli, simple: Path) -> Non
     assert finish(child) == 1
 
 
-def test_a_gdb_that_is_killed_ends_the_session_and_the_terminal_has_its_echo(cli: Cli, simple: Path) -> None:
-    child, _shown = at_init(cli, str(simple))
+def test_a_gdb_that_is_killed_ends_the_session_and_the_terminal_has_its_echo(cli: Cli, built: str) -> None:
+    child, _shown = at_init(cli, built)
     processes = children(child.pid)
     (gdb,) = (pid for pid in processes if "gdb" in Path(f"/proc/{pid}/comm").read_text())
     os.kill(gdb, signal.SIGKILL)
@@ -202,8 +203,8 @@ def test_a_gdb_that_is_killed_ends_the_session_and_the_terminal_has_its_echo(cli
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_whatever_ends_the_session_ends_gdb_and_the_machine(cli: Cli, simple: Path, number: signal.Signals) -> None:
-    child, _shown = at_init(cli, str(simple))
+def test_whatever_ends_the_session_ends_gdb_and_the_machine(cli: Cli, built: str, number: signal.Signals) -> None:
+    child, _shown = at_init(cli, built)
     (machine,) = (pid for pid in children(child.pid) if "qemu" in Path(f"/proc/{pid}/comm").read_text())
     os.kill(child.pid, number)
     if number is signal.SIGKILL:  # gdb is on the terminal still, and finds the other end closed; or the SIGHUP
@@ -218,8 +219,8 @@ def test_whatever_ends_the_session_ends_gdb_and_the_machine(cli: Cli, simple: Pa
     assert cli.facts("list") == []
 
 
-def test_a_terminal_that_closes_leaves_nothing_running(cli: Cli, simple: Path) -> None:
-    child, _shown = at_init(cli, str(simple))
+def test_a_terminal_that_closes_leaves_nothing_running(cli: Cli, built: str) -> None:
+    child, _shown = at_init(cli, built)
     processes = [child.pid, *children(child.pid)]
     child.ptyproc.fileobj.close()  # the window is gone; the kernel sends SIGHUP
     child.closed = child.ptyproc.closed = True

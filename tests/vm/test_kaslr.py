@@ -48,8 +48,7 @@ def look_around(version: str, directory: Path, *, kaslr: bool = True) -> int:
 
 @pytest.mark.parametrize("version", ["6.1", "6.12"])
 def test_everything_is_right_wherever_the_kernel_is(version: str, tmp_path: Path) -> None:
-    slides = {look_around(version, tmp_path / str(number)) for number in range(2)}
-    assert all(slide % (2 << 20) == 0 for slide in slides)
+    assert look_around(version, tmp_path / "kaslr") % (2 << 20) == 0
     assert look_around(version, tmp_path / "nokaslr", kaslr=False) == 0
 
 

@@ -177,7 +177,7 @@ def go_round(bench: Bench, before: int, count: int) -> int:
     return grown
 
 
-@one_gdb
+@pytest.mark.parametrize("booted", EVERY_KERNEL_ONE_GDB[1:], indirect=True, scope="module")
 def test_ten_loads_stop_thirty_times_and_leave_nothing_open(shared_bench: Bench) -> None:
     go_round(shared_bench, 2, 8)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytest_plugins = "pytester"
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.soak]
 
 CACHE = str(cache_root())
 PAGE = REPOSITORY / "docs" / "tutorial-race.md"

@@ -26,7 +26,12 @@ def without_place(text: str) -> str:
     return re.sub(r"\S*/sessions/[^/]*/", "", text)
 
 
-@pytest.mark.parametrize(("kernel", "gdb"), [case.values[0] for case in EVERY_KERNEL_ONE_GDB], ids=["6.1", "6.12"])
+FIRST, OTHER = (case.values[0] for case in EVERY_KERNEL_ONE_GDB)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "gdb"), [pytest.param(*FIRST, id="6.1"), pytest.param(*OTHER, id="6.12", marks=pytest.mark.soak)]
+)
 def test_a_stop_is_looked_at_again_with_the_machine_gone(
     cli: Cli, simple: Path, tmp_path: Path, kernel: str, gdb: str
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.gdb import debian
+from support.gdb import EVERY_KERNEL_ONE_GDB, debian
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +21,19 @@ CROWD = "/sys/module/busy/parameters/crowd"
 SPIN_ON_1 = "echo 1 > /sys/module/spinner/parameters/spin_on"
 
 
-@pytest.fixture(params=[2, 4])
+FIRST, OTHER = EVERY_KERNEL_ONE_GDB
+MACHINES = [
+    pytest.param(*pair.values[0], cpus, id=f"{pair.id}-{cpus}", marks=marks)
+    for pair, cpus, marks in ((FIRST, 2, ()), (OTHER, 2, ()), (FIRST, 4, ()), (OTHER, 4, pytest.mark.soak))
+]
+
+
+@pytest.fixture
 def smp(request: pytest.FixtureRequest, make_bench: Callable[..., Bench]) -> Bench:
     return make_bench(cpus=request.param)
 
 
+@pytest.mark.parametrize(("kernel", "gdb_path", "smp"), MACHINES, indirect=True)
 def test_every_processor_is_shown_with_its_task_and_its_place_in_the_module(smp: Bench) -> None:
     smp.build("spinner", "simple")
     smp.machine.load("spinner").wait()

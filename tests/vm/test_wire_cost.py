@@ -167,6 +167,7 @@ def test_300_more_tasks_cost_nothing(costs: Costs) -> None:
         assert many.round_trips <= few.round_trips, operation
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("pair", [OTHER])
 def test_stepping_and_beginning_are_as_cheap_with_the_other_kernel_and_gdb(
     pair: tuple[str, Callable[[], str]], tmp_path: Path
