@@ -75,6 +75,17 @@ class Code:
         """The lines of a file of the kernel's own source that have code."""
         return tuple(sorted({line for table in self._lines.tables_of(file) for line in table.lines_of(file)}))
 
+    def is_of_kernel(self, file: str) -> bool:
+        """Whether the kernel's own debug information names just this file."""
+        return any(file in table.files for table in self._lines.tables_of(file))
+
+    def lines_near(self, address: int, file: str) -> tuple[int, ...]:
+        """The lines of a file that have code in the unit that the code at an address is of."""
+        table, _place, base = self._live.look_into(lambda session: self._find(session, address))
+        if table is None and base == self._kernel.slide:
+            table = self._lines.table_at(address - base)
+        return table.lines_of(file) if table is not None else ()
+
     def inlined_at(self, address: int) -> tuple[Inlined, ...]:
         """The inlined calls that the code at an address stands in, the outermost first."""
         try:

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Final
 from nullmodem.api import control_protocol as protocol
 from nullmodem.api.commands import Outcome
 from nullmodem.api.facts import load_map_facts, module_facts, stop_facts, target_facts
+from nullmodem.api.failures import failure_of
 from nullmodem.api.line_reader import LineReader
 from nullmodem.api.recording import recording_of
 from nullmodem.api.watching import watch
-from nullmodem.errors import NullmodemError, RemoteProtocolError, SessionError
+from nullmodem.errors import NullmodemError, RemoteProtocolError, SessionError, UsageError
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from nullmodem.api.commands import RunningCommand
     from nullmodem.api.machine import Machine
@@ -38,10 +40,15 @@ _JOIN_SECONDS: Final = 5.0
 QUIET_SECONDS: Final = 5.0
 
 
+def _no_page() -> AbstractContextManager[str]:
+    raise UsageError("this session has no page for browsers")
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What is served: a machine, under which name it is found, what gdb may connect to, how to ask for its end, and
-    the file in which this process logs. A client that waits is told what for after ``quiet`` seconds.
+    the file in which this process logs. A client that waits is told what for after ``quiet`` seconds. ``page`` serves a
+    page for browsers as long as it is entered, and says where.
     """
 
     session: RunningSession
@@ -50,6 +57,7 @@ class Service:
     end: Callable[[], None]
     log: Path
     quiet: float = QUIET_SECONDS
+    page: Callable[[], AbstractContextManager[str]] = _no_page
 
 
 class ControlServer:
@@ -161,6 +169,7 @@ class Conversation:
             protocol.Push: self._push,
             protocol.AskKdb: self._ask_kdb,
             protocol.Record: self._record,
+            protocol.ServeWeb: self._serve_web,
             protocol.Watch: self._watch,
             protocol.End: lambda _request: protocol.Ending(os.getpid()),
         }
@@ -178,7 +187,7 @@ class Conversation:
                 self._service.end()
                 self._connection.recv(1)  # until we end, or the client does
         except NullmodemError as error:
-            self._send(protocol.failure_of(error))
+            self._send(failure_of(error))
 
     def _answer(self, request: protocol.Request) -> protocol.Result:
         try:
@@ -254,6 +263,12 @@ class Conversation:
     def _watch(self, _request: protocol.Watch) -> protocol.Ending:
         watch(self._live, self._send, self._connection)
         return protocol.Ending(os.getpid())
+
+    def _serve_web(self, _request: protocol.ServeWeb) -> protocol.Exited:
+        with self._service.page() as url:
+            self._send(protocol.Note(url))
+            self._connection.recv(1)  # until the client ends, or we do
+        return protocol.Exited(0)
 
     def _ask_kdb(self, request: protocol.AskKdb) -> protocol.Exited:
         self._output(self._live.run_kdb(request.command).encode())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nullmodem.api import control_protocol as protocol
 from nullmodem.api.facts import LoadMapFacts, StopFacts
+from nullmodem.api.failures import Failure, error_of
 from nullmodem.api.line_reader import LineReader
 from nullmodem.errors import NoSessionError, RemoteProtocolError, SessionError, WireTimeout
 from nullmodem.kbuild import Progress, Stage
@@ -120,6 +121,17 @@ class RemoteMachine:
 
         ``on_note`` is told when it has begun. Raises UsageError: the file cannot be made, or it is recorded already.
         """
+        self._lasts(protocol.Record(str(file.absolute())), ending, on_note)
+
+    def serve_web(self, ending: int, on_address: Callable[[str], None]) -> None:
+        """Have the session serve a page for browsers until the descriptor ``ending`` is readable.
+
+        ``on_address`` is told where. Raises UsageError: what a page needs is not installed there.
+        """
+        self._lasts(protocol.ServeWeb(), ending, on_address)
+
+    def _lasts(self, request: protocol.Request, ending: int, on_note: Callable[[str], None]) -> None:
+        """What the session does until we hang up, once it has begun."""
         with self._connect(None) as connection:
 
             def begun(text: str) -> None:
@@ -127,7 +139,7 @@ class RemoteMachine:
                 wait_readable([connection.fileno(), ending])
                 connection.shutdown(socket.SHUT_WR)
 
-            self._exchange(connection, protocol.Record(str(file.absolute())), protocol.Exited, on_note=begun)
+            self._exchange(connection, request, protocol.Exited, on_note=begun)
 
     def push(self, file: Path, destination: str = "", on_note: Callable[[str], None] = _nobody) -> str:
         """Copy a file to the target; returns its path there. ``on_note`` is told how far it is when it takes long."""
@@ -201,8 +213,8 @@ class RemoteMachine:
                         on_output(data)
                     case protocol.Note(text):
                         on_note(text)
-                    case protocol.Failure() as failure:
-                        raise protocol.error_of(failure)
+                    case Failure() as failure:
+                        raise error_of(failure)
                     case protocol.SessionEvent():
                         raise RemoteProtocolError("the session told of an event that nobody had asked for")
                     case answer:
@@ -249,8 +261,8 @@ class RemoteEvents:
         match protocol.parse_message(line, protocol.Ending):
             case protocol.SessionEvent() as event:
                 return event
-            case protocol.Failure() as failure:
-                raise protocol.error_of(failure)
+            case Failure() as failure:
+                raise error_of(failure)
             case _:
                 return None
 

@@ -89,6 +89,11 @@ class BreakpointTable:
         """What somebody wants, armed or not."""
         return frozenset(self._owners)
 
+    @property
+    def wishes(self) -> tuple[tuple[str, Breakpoint], ...]:
+        """Everybody's, with who has it."""
+        return tuple((owner, wish) for wish, owners in sorted(self._owners.items()) for owner in sorted(owners))
+
     def owners(self, address: int) -> frozenset[str]:
         """Who wants an execution breakpoint, of either kind, at ``address``."""
         return frozenset(owner for owner, _breakpoint in self.owned(address))

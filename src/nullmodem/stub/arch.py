@@ -115,6 +115,9 @@ class InstructionSet(Protocol):
     def instruction_length(self, code: bytes, address: int) -> int:
         """Length of the first instruction, 0 where it cannot be decoded."""
 
+    def text(self, code: bytes, address: int) -> str:
+        """The first instruction as an assembler has it; empty where it cannot be decoded."""
+
     def skip(self, code: bytes, registers: RegisterValues) -> dict[str, int] | None:
         """Register values that have the effect of the first instruction; None where it needs more than that."""
 

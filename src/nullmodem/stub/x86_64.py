@@ -134,6 +134,10 @@ class X86Instructions:
         kind, stack = _DIRECT.get(instruction.id, (Kind.OTHER, None))
         return Instruction(size, kind, operands[0].imm & (1 << 64) - 1, stack)
 
+    def text(self, code: bytes, address: int) -> str:
+        instruction = _first(code, address)
+        return f"{instruction.mnemonic} {instruction.op_str}".rstrip() if instruction is not None else ""
+
     def instruction_length(self, code: bytes, address: int) -> int:
         instruction = _first(code, address)
         return int(instruction.size) if instruction is not None else 0

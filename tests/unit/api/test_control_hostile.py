@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nullmodem.api import control_protocol as protocol
+from nullmodem.api import failures
 from nullmodem.api.line_reader import LINE_LIMIT, LineReader
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import RunningSession
@@ -37,7 +38,7 @@ def test_nonsense_is_answered_and_does_not_end_the_session(served: Served, line:
         answer = LineReader(connection).read()
         assert answer is not None
         failure = protocol.parse_message(answer, protocol.Exited)
-    assert isinstance(failure, protocol.Failure)
+    assert isinstance(failure, failures.Failure)
     assert failure.kind == "RemoteProtocolError"
     assert complaint in failure.message
     assert served.machine.diary == []
@@ -51,7 +52,7 @@ def test_any_line_is_answered_with_one_error(shared: Served, line: bytes) -> Non
         reader = LineReader(connection)
         answer = reader.read()
         assert answer is not None
-        assert isinstance(protocol.parse_message(answer, protocol.Exited), protocol.Failure)
+        assert isinstance(protocol.parse_message(answer, protocol.Exited), failures.Failure)
         assert reader.read() is None
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nullmodem import errors
 from nullmodem.api import control_protocol as protocol
+from nullmodem.api import failures
 from nullmodem.api.facts import (
     CacheFacts,
     ClientFacts,
@@ -115,7 +116,7 @@ others = st.one_of(
     st.builds(protocol.OutputPart, st.binary()),
     st.builds(protocol.Note, texts),
     st.builds(protocol.SessionEvent, texts, st.none() | stops, counts, texts),
-    st.builds(protocol.Failure, texts, texts, texts, code=st.none() | st.integers(0, 255), command=st.none() | names),
+    st.builds(failures.Failure, texts, texts, texts, code=st.none() | st.integers(0, 255), command=st.none() | names),
 )
 
 
@@ -223,10 +224,10 @@ EVERY_ERROR = [
 
 @pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: type(error).__name__)
 def test_an_error_is_raised_at_the_other_end_as_it_was(error: NullmodemError) -> None:
-    line = protocol.encode_message(protocol.failure_of(error))
+    line = protocol.encode_message(failures.failure_of(error))
     failure = protocol.parse_message(line, protocol.Exited)
-    assert isinstance(failure, protocol.Failure)
-    again = protocol.error_of(failure)
+    assert isinstance(failure, failures.Failure)
+    again = failures.error_of(failure)
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert vars(again) == vars(error)
@@ -235,17 +236,17 @@ def test_an_error_is_raised_at_the_other_end_as_it_was(error: NullmodemError) ->
 def test_every_class_of_error_can_be_raised_at_the_other_end() -> None:
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, NullmodemError):
-            assert type(protocol.error_of(protocol.Failure(kind.__name__, "m", "h"))) is kind
+            assert type(failures.error_of(failures.Failure(kind.__name__, "m", "h"))) is kind
 
 
 @pytest.mark.parametrize("kind", ["Exception", "annotations", "SystemExit", "__name__", ""])
 def test_nothing_but_an_error_of_ours_is_raised(kind: str) -> None:
     with pytest.raises(RemoteProtocolError, match="unknown kind"):
-        protocol.error_of(protocol.Failure(kind, "m", "h"))
+        failures.error_of(failures.Failure(kind, "m", "h"))
 
 
 def test_of_a_long_output_the_end_is_sent() -> None:
-    failure = protocol.failure_of(errors.BuildError("m", output="x" * 100_000 + "the reason"))
+    failure = failures.failure_of(errors.BuildError("m", output="x" * 100_000 + "the reason"))
     assert failure.output is not None
     assert failure.output.endswith("the reason")
     assert len(protocol.encode_message(failure)) < LINE_LIMIT

@@ -67,11 +67,21 @@ class Controller:
     Args:
         judge: what a stop is to the program; it may look at the target. Raises what a condition raises.
         plant: arm what is pending, because modules have changed.
+        name: whom others are told of.
+        watching: it begins by looking at the stop that the target stands at, instead of having it go on.
     """
 
-    def __init__(self, live: LiveSession, judge: Callable[[Stop], Verdict], plant: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        live: LiveSession,
+        judge: Callable[[Stop], Verdict],
+        plant: Callable[[], None],
+        name: str = "python",
+        *,
+        watching: bool = False,
+    ) -> None:
         self.live = live
-        self.client = live.attach("python", follows_modules=True)
+        self.client = live.attach(name, follows_modules=True)
         self._judge = judge
         self._plant = plant
         self._changed = threading.Condition()
@@ -86,9 +96,14 @@ class Controller:
         self._sent: deque[float] = deque()
         self._events = live.subscribe()
         self._reader, self._writer = os.pipe()
+        stop = live.look_at_present(self.client) if watching else None
+        if stop is not None:
+            self._count, self._seen, self._settled = 1, stop.number, stop.number
+            self._arrival = Arrival(1, stop, Verdict(shown=True))
         self._thread = threading.Thread(target=self._run, name="nullmodem-python", daemon=True)
         self._thread.start()
-        self._resume()
+        if stop is None:
+            self._resume()
 
     def close(self) -> None:
         """Leave the session: its breakpoints are lifted, and the target runs if nobody else holds it."""

@@ -48,7 +48,9 @@ class Debugger:
         breakpoints: those of the program, in the order they were made.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, name: str = "python", *, watching: bool = False) -> None:
+        """``name`` is what other clients are told; ``watching``: it is shown every stop, the present one too, whoever
+        it is of."""
         self.machine = machine
         self.live = machine.live
         self.inspection = Inspection(machine.live)
@@ -56,7 +58,8 @@ class Debugger:
         self.stacks = Stacks(self)
         self.breakpoints: list[Breakpoint] = []
         self._lock = threading.Lock()
-        self.controller = Controller(machine.live, self._judge, self._plant)
+        self._watching = watching
+        self.controller = Controller(machine.live, self._judge, self._plant, name, watching=watching)
         self._warm = threading.Thread(target=self._prepare, name="nullmodem-symbols", daemon=True)
         self._warm.start()
 
@@ -170,7 +173,8 @@ class Debugger:
         with self._lock:
             here = [b for b in self.breakpoints if any(point.address in places_hit for point in b.armed)]
         if not here:
-            return Verdict(shown=self.is_anothers(stop))
+            # A debugger takes its breakpoints out when it stops: whose this was may not be told any more.
+            return Verdict(shown=self._watching or self.is_anothers(stop))
         frame: list[Frame] = []
 
         def innermost() -> Frame:
@@ -179,7 +183,7 @@ class Debugger:
             return frame[0]
 
         hits = tuple([b for b in here if b.holds(innermost)])
-        return Verdict(bool(hits), hits)
+        return Verdict(bool(hits) or (self._watching and self.is_anothers(stop)), hits)
 
     def is_anothers(self, stop: model.Stop) -> bool:
         """Whether a stop at none of the program's breakpoints is another client's, and not at one just taken back."""

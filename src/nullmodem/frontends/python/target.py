@@ -42,12 +42,14 @@ class Target:
         name: what it is called in messages.
     """
 
-    def __init__(self, machine: Machine, again: Callable[[], Machine] | None = None) -> None:
-        """``again`` boots another machine like it, for `reboot`."""
+    def __init__(
+        self, machine: Machine, again: Callable[[], Machine] | None = None, debugger: Debugger | None = None
+    ) -> None:
+        """``again`` boots another machine like it, for `reboot`; ``debugger`` is one that is on the machine already."""
         self.machine = machine
         self._again = again
         self.name = machine.name
-        self.debugger = Debugger(machine)
+        self.debugger = debugger or Debugger(machine)
         self._shown: Stop | None = None
         self._started: list[RunningCommand] = []
 
