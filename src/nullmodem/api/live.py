@@ -206,17 +206,6 @@ class LiveSession:
         """The client waits for the next stop no longer, but looks at this one: the target stays for it."""
         self._call(lambda: self._session.clients.look(client, stop))
 
-    def look_at_present(self, client: str) -> Stop | None:
-        """Look at the stop that the target stands at; None while it runs."""
-
-        def look(session: Session) -> Stop | None:
-            if session.state is not State.STOPPED or session.stop is None:
-                return None
-            session.clients.look(client, session.stop.number)
-            return session.stop
-
-        return self.look_into(look)
-
     def hold(self, client: str, doing: str) -> None:
         """Take the right to run the target if nobody has it. Raises StateError; LeaseError, naming who holds it."""
         self._call(lambda: self._held(client, doing))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,10 +13,11 @@ import click
 
 from nullmodem.errors import UsageError
 from nullmodem.frontends.cli.gdb_command import tell_of_death
-from nullmodem.frontends.cli.hosting import serve
+from nullmodem.frontends.cli.hosting import page_of, serve
 from nullmodem.frontends.cli.lifetime import hold_leash
 from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
+from nullmodem.frontends.web.starting import require_web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,7 @@ class Wanted:
     keep: bool
     no_gdb: bool
     listen: str
+    web: bool
 
 
 _OPTIONS: Final = (
@@ -66,6 +69,7 @@ _OPTIONS: Final = (
         metavar="HOST:PORT",
         help="Serve gdb on this TCP port of the loopback interface, too. Whoever can reach it owns the target.",
     ),
+    click.option("--web", is_flag=True, help="Serve a page for a browser meanwhile, as `nullmodem web` does."),
     click.option(
         "--leash",
         is_flag=True,
@@ -95,8 +99,11 @@ def debugging_options(command: Callable[..., None]) -> Callable[..., None]:
 def gdb_for(wanted: Wanted, arguments: tuple[str, ...]) -> Gdb | None:
     """The gdb to run, None for none. ``arguments`` are gdb's own.
 
-    Raises UsageError for what means nothing without a gdb, or when there is no such gdb.
+    Raises UsageError for what means nothing without a gdb, or when there is no such gdb; for what a page needs and is
+    not there.
     """
+    if wanted.web:
+        require_web()
     if not wanted.no_gdb:
         return find_gdb(wanted.gdb_path)
     given = {"--break": wanted.breakpoints, "--gdb": wanted.gdb_path, "arguments for gdb": arguments}
@@ -120,6 +127,20 @@ def debug(
     ``outcome`` says what the end of gdb means for the session, where it does not go on. ``go_to`` brings the target to
     where gdb is to begin, and says to which function and file it goes on from there.
     """
+    with contextlib.ExitStack() as meanwhile:
+        if wanted.web:
+            say(f"web view: {meanwhile.enter_context(page_of(host.machine))}")
+        return _debug(host, gdb, wanted, arguments, outcome, go_to)
+
+
+def _debug(
+    host: Host,
+    gdb: Gdb | None,
+    wanted: Wanted,
+    arguments: tuple[str, ...],
+    outcome: str,
+    go_to: Callable[[], tuple[str, str]],
+) -> int:
     code = 0
     if gdb is not None:
         function, file = go_to()

@@ -28,6 +28,7 @@ from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.cli.progress import steps
 from nullmodem.frontends.gdb.server import GdbServer, listen_tcp, listen_unix
 from nullmodem.frontends.python.room_server import RoomServer
+from nullmodem.frontends.web.starting import open_web
 from nullmodem.kbuild import build_module, ensure_kernel
 from nullmodem.session.model import Policy
 from nullmodem.version import __version__
@@ -159,8 +160,17 @@ def open_doors(
         stack.callback(server.close)
     stack.callback(RoomServer(machine, session.python_socket).close)
     addresses = tuple(server.address for server in servers)
-    entrance.control.serve(Service(session, machine, addresses, entrance.ending.ask, beginning.log))
+    entrance.control.serve(
+        Service(session, machine, addresses, entrance.ending.ask, beginning.log, page=lambda: page_of(machine))
+    )
     return Host(session.name, machine, built, addresses[0], entrance.ending)
+
+
+@contextlib.contextmanager
+def page_of(machine: Machine) -> Iterator[str]:
+    """Serve a page for browsers meanwhile. Raises UsageError when what it needs is not installed."""
+    with contextlib.closing(open_web(machine)) as server:
+        yield server.url
 
 
 def serve(host: Host) -> None:

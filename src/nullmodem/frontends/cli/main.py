@@ -31,6 +31,7 @@ from nullmodem.version import __version__
             "gdb": "nullmodem.frontends.cli.gdb:gdb",
             "shell": "nullmodem.frontends.cli.python:shell",
             "script": "nullmodem.frontends.cli.python:script",
+            "web": "nullmodem.frontends.cli.web:web",
             "dap": "nullmodem.frontends.cli.dap:dap",
             "interrupt": "nullmodem.frontends.cli.control:interrupt",
             "continue": "nullmodem.frontends.cli.control:continue_",

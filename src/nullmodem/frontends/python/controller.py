@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nullmodem.api.live import LiveSession
     from nullmodem.frontends.python.breakpoint import Breakpoint
     from nullmodem.session.model import Event, Stop
+    from nullmodem.session.session import Session
 
 STILL_SECONDS: Final = 30.0
 """For a target that runs to be stopped for a moment."""
@@ -96,7 +97,7 @@ class Controller:
         self._sent: deque[float] = deque()
         self._events = live.subscribe()
         self._reader, self._writer = os.pipe()
-        stop = live.look_at_present(self.client) if watching else None
+        stop = live.look_into(self._look_at_present) if watching else None
         if stop is not None:
             self._count, self._seen, self._settled = 1, stop.number, stop.number
             self._arrival = Arrival(1, stop, Verdict(shown=True))
@@ -104,6 +105,13 @@ class Controller:
         self._thread.start()
         if stop is None:
             self._resume()
+
+    def _look_at_present(self, session: Session) -> Stop | None:
+        """Look at the stop that the target stands at; None while it runs."""
+        if session.state is not State.STOPPED or session.stop is None:
+            return None
+        session.clients.look(self.client, session.stop.number)
+        return session.stop
 
     def close(self) -> None:
         """Leave the session: its breakpoints are lifted, and the target runs if nobody else holds it."""

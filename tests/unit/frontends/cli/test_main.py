@@ -22,7 +22,7 @@ from nullmodem.frontends.cli.program import Program, printable
 ALL = {
     *("run", "kernel", "status", "list", "modules", "loadmap", "gdb", "interrupt", "continue", "load", "unload"),
     *("recover", "reload", "exec", "push", "console", "stop", "gdbstart", "gdbinit", "bench", "attach"),
-    *("oops", "record", "replay", "doctor", "kdb", "shell", "script", "dap"),
+    *("oops", "record", "replay", "doctor", "kdb", "shell", "script", "dap", "web"),
 }
 
 

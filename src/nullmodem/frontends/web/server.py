@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page's HTTP server: a thread of the session's process, on a port of the loopback interface that was free."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from nullmodem.errors import SessionError
+from nullmodem.frontends.web.gate import HOST, Gate, Key
+from nullmodem.frontends.web.hub import Hub
+from nullmodem.frontends.web.protocol import LONGEST_MESSAGE
+from nullmodem.frontends.web.site import page_files, site
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from nullmodem.api.machine import Machine
+
+REQUEST_SECONDS: Final = 10.0
+"""For a whole request to come: who sends it byte by byte must not keep a connection for ever."""
+MOST_CONNECTIONS: Final = 128
+LONGEST_HEAD: Final = 16 << 10
+START_SECONDS: Final = 30.0
+END_SECONDS: Final = 5
+
+
+class WebServer:
+    """Serves one machine's page until closed. ``url`` has the secret it takes to see it."""
+
+    def __init__(
+        self, machine: Machine, *, files: Mapping[str, bytes] | None = None, request_seconds: float = REQUEST_SECONDS
+    ) -> None:
+        """``files`` are the page, the one that was built if it is not given.
+
+        Raises UsageError when none was; SessionError when there is no port to be had.
+        """
+        page = page_files() if files is None else files
+        try:
+            listener = socket.create_server((HOST, 0))
+        except OSError as error:
+            raise SessionError(f"cannot listen on {HOST}: {error.strerror or error}") from error
+        with contextlib.ExitStack() as made:
+            made.callback(listener.close)
+            self.key = Key(listener.getsockname()[1])
+            self._hub = Hub(machine)
+            made.callback(self._hub.close)
+            self._server = _Server(_configuration(Gate(site(self._hub, page), self.key), request_seconds))
+            self._thread = threading.Thread(
+                target=self._server.run, args=([listener],), name="nullmodem-web", daemon=True
+            )
+            self._thread.start()
+            self._closing = made.pop_all()
+        if not self._server.begun.wait(START_SECONDS):
+            self.close()
+            raise SessionError("the web view has not begun to serve")
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser."""
+        return self.key.url
+
+    def close(self) -> None:
+        """Hang up on every page. Safe to call twice."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._closing.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.begun = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.begun.set()
+
+
+def _configuration(app: Gate, request_seconds: float) -> uvicorn.Config:
+    class Protocol(_Punctual):
+        seconds = request_seconds
+
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=Protocol,
+        ws="websockets-sansio",
+        ws_max_size=LONGEST_MESSAGE,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
+        timeout_graceful_shutdown=END_SECONDS,
+    )
+
+
+class _Punctual(H11Protocol):
+    """HTTP that hangs up on who has not sent a request in time; uvicorn only does so between two requests."""
+
+    seconds = REQUEST_SECONDS
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(self.seconds, self._overdue)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _overdue(self) -> None:
+        has_request: object = self.cycle
+        if has_request is None and self.transport.get_protocol() is self:
+            self.transport.close()
