@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a page server is sent by others than its page: refused, and the session is as it was."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from support.pages import SECONDS, fetch, web_on
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.pages import Web
+    from support.rig import Rig
+
+
+@pytest.fixture(autouse=True)
+def the_target_is_left_alone(rig: Rig, web: Web) -> Any:
+    before = rig.live.cost
+    yield
+    assert rig.fake.running
+    assert rig.session.table.wanted == frozenset()
+    assert (rig.live.cost - before).round_trips == 0
+
+
+def raw(web: Web, request: bytes) -> bytes:
+    """Everything that is answered to these bytes."""
+    with socket.create_connection(("127.0.0.1", web.server.key.port), SECONDS) as connection:
+        connection.sendall(request)
+        received = b""
+        while data := connection.recv(1 << 16):
+            received += data
+        return received
+
+
+FOREIGN = [
+    "localhost.evil:{}", "127.0.0.1.nip.io:{}", "0177.0.0.1:{}", "2130706433:{}", "0x7f.1:{}", "localhost6:{}",
+    "127.0.0.1.:{}", "localhost.:{}", "[::1%25lo]:{}", "127.0.0.1", "127.0.0.1:80", "evil", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_a_foreign_host_sees_nothing(web: Web, host: str) -> None:
+    name = host.format(web.server.key.port)
+    head = f"GET / HTTP/1.1\r\nHost: {name}\r\nCookie: {web.server.key.cookie}={web.server.key.token}\r\n"
+    answer = raw(web, f"{head}Connection: close\r\n\r\n".encode())
+    assert answer.startswith((b"HTTP/1.1 421 ", b"HTTP/1.1 400 "))
+    assert b"<title>" not in answer
+
+
+def test_two_hosts_are_none(web: Web) -> None:
+    key = web.server.key
+    hosts = f"Host: {key.authorities[0]}\r\nHost: evil\r\n"
+    answer = raw(web, f"GET / HTTP/1.1\r\n{hosts}Cookie: {key.cookie}={key.token}\r\n\r\n".encode())
+    assert answer.startswith((b"HTTP/1.1 421 ", b"HTTP/1.1 400 "))
+
+
+@pytest.mark.parametrize("origin", [None, "null", "http://evil", "https://127.0.0.1:{}", "http://127.0.0.1"])
+def test_a_socket_of_another_page_is_refused(web: Web, origin: str | None) -> None:
+    given = origin.format(web.server.key.port) if origin is not None else None
+    with pytest.raises(InvalidStatus, match="403"):
+        web.page(origin=given)
+
+
+def test_a_socket_without_the_secret_is_refused(web: Web) -> None:
+    with pytest.raises(InvalidStatus, match="403"):
+        web.page(additional_headers={"Cookie": f"{web.server.key.cookie}=guess"})
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_nothing_is_done_by_a_request(web: Web, method: str) -> None:
+    for path in ("/", "/socket", "/continue"):
+        assert fetch(web.server, path, method).status == 405
+
+
+PATHS = [
+    "/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/..%2f..%2fetc%2fpasswd", "/index.html/..",
+    "/page.js%00", "/.", "/socket/", "/nothing",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_path_leads_out_of_the_page(web: Web, path: str) -> None:
+    assert fetch(web.server, path).status == 404
+
+
+def test_the_page_is_packed_and_its_types_are_told(web: Web) -> None:
+    page = fetch(web.server, "/", **{"Accept-Encoding": "gzip"})
+    assert (page.status, page.headers["content-encoding"]) == (200, "gzip")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert int(page.headers["content-length"]) < 1000
+    assert fetch(web.server, "/page.js").headers["content-type"] == "text/javascript; charset=utf-8"
+    for name in ("content-security-policy", "x-content-type-options", "referrer-policy", "cache-control"):
+        assert page.headers[name]
+
+
+FILES = ["/etc/passwd", "../../../etc/passwd", "/dev/zero", "/proc/self/environ", "", "\x00", "a" * 5000, "passwd"]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_file_is_shown_that_debug_information_does_not_name(web: Web, file: str) -> None:
+    assert "no debug information names" in web.page().refused("source", file=file)
+
+
+MESSAGES = [
+    "", "nonsense", "[]", "7", "null", '"x"', "{}", '{"id": 1}', '{"do": "threads"}', '{"id": "1", "do": "threads"}',
+    '{"id": -1, "do": "threads"}', '{"id": true, "do": "threads"}', '{"id": 1.0, "do": "threads"}',
+    '{"id": 1e400, "do": "threads"}', '{"id": NaN, "do": "threads"}', '{"id": 9007199254740992, "do": "threads"}',
+    '{"id": 1, "do": "nothing"}', '{"id": 1, "do": ["threads"]}', '{"id": 1, "do": "stack"}',
+    '{"id": 1, "do": "stack", "thread": "1"}', '{"id": 1, "do": "stack", "thread": 1, "more": 2}',
+    '{"id": 1, "do": "stack", "thread": 18446744073709551616}', '{"id": 1, "do": "__class__"}', "[" * 30_000,
+    '{"id": 1, "do": "break_at", "file": "a.c", "function": "f"}', '{"id": 1, "do": "break_at"}',
+    '{"id": 1, "do": "break_at", "function": "no such"}', '{"id": 1, "do": "load", "name": "../x"}',
+    '{"id": 1, "do": "children", "ref": -5}', '{"id": 1, "do": "recorded", "stop": -1}',
+    b"\xff\xfe",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_what_is_no_request_is_answered_with_an_error_and_harms_nothing(web: Web, message: str | bytes) -> None:
+    page = web.page()
+    page.socket.send(message)
+    while "error" not in (answer := page.receive()):
+        pass
+    assert answer["error"]["message"]
+    assert answer["id"] in (None, 1)
+    assert page.ask("files") == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["__import__('os')", "().__class__", "x.__class__", "f(1)", "[1 for _ in x]", "lambda: 1", "9 ** 9 ** 9", "'a' * 9",
+     "1 << 10 ** 9", "x.prog_", "(y := 1)", "f'{x}'", "x +", "(" * 300, "a" * 500],
+)  # fmt: skip
+def test_a_condition_compares_and_does_no_more(web: Web, condition: str) -> None:
+    assert "condition" in web.page().refused("break_at", function="do_init_module", condition=condition)
+
+
+def test_a_message_that_is_too_long_ends_its_socket_alone(web: Web) -> None:
+    page, other = web.page(), web.page()
+    page.socket.send(json.dumps({"id": 1, "do": "type", "text": "x" * (1 << 17)}))
+    with pytest.raises(ConnectionClosed) as closed:
+        page.answer(1)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
+    assert other.ask("files") == []
+
+
+def test_a_message_may_come_in_pieces(web: Web) -> None:
+    page = web.page()
+    page.socket.send(iter('{"id": 5, "do": "files"}'))
+    assert page.answer(5)["result"] == []
+
+
+def test_who_sends_a_request_byte_by_byte_is_hung_up_on(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "slow").mkdir()
+    with web_on(rig.live, tmp_path / "slow", request_seconds=0.3) as web:
+        address = "127.0.0.1", web.server.key.port
+        slow = [socket.create_connection(address, SECONDS) for _ in range(20)]
+        for connection in slow:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        page = web.page()
+        assert page.ask("files") == []
+        for connection in slow:
+            assert connection.recv(1) == b""
+            connection.close()
+        assert page.ask("files") == []  # which has been here for longer
+
+
+def test_a_head_without_end_is_refused(web: Web) -> None:
+    with socket.create_connection(("127.0.0.1", web.server.key.port), SECONDS) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * (1 << 16))
+        assert connection.recv(12) == b"HTTP/1.1 400"
+
+
+def test_a_page_that_does_not_read_is_told_anew_and_holds_up_nobody(web: Web) -> None:
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    small.connect(("127.0.0.1", web.server.key.port))
+    slow, quick = web.page(sock=small, max_queue=1), web.page()
+    assert slow.receive()["type"] == "hello"
+    text = "x" * (1 << 16)
+    for _ in range(300):
+        web.target.line.sendall(text.encode())
+    web.target.line.sendall(b"end")
+    while not quick.receive().get("text", "").endswith("end"):
+        pass
+    anew, received, last = 0, 0, ""
+    while not last.endswith("end"):
+        message = slow.receive()
+        anew += message["type"] == "hello"
+        last = message.get("console") or message.get("text") or ""
+        received += len(last)
+    assert anew > 0
+    assert received < 290 << 16
+    slow.vanish()
+
+
+def test_so_many_pages_and_no_more(web: Web) -> None:
+    pages = [web.page() for _ in range(8)]
+    for page in pages:
+        page.ask("files")
+    with pytest.raises(ConnectionClosed) as closed:
+        web.page().receive()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4429
+    pages[0].vanish()
+    assert pages[1].ask("files") == []
