@@ -3,8 +3,8 @@
 
 Counted figures are the same on every machine; seconds are this machine's, so run it on a quiet one. What is measured on
 the wire is what `nullmodem bench` measures. To it come how starting takes its time (startup.py), what the session adds
-to an exchange (overhead.py), what a program that debugs waits for (program.py), and how cost grows with the size of
-the world (growth.py).
+to an exchange (overhead.py), what a program that debugs (program.py) and a page (page.py) wait for, and how cost grows
+with the size of the world (growth.py).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from growth import GROWTHS
 from overhead import exchange_overhead
+from page import measure_page
 from program import ProgramTimes
 from startup import time_starts
 
@@ -82,6 +83,13 @@ def program(kernel: str, results: Path) -> None:
     print(times.sentence())
 
 
+def page(kernel: str, results: Path) -> None:
+    """How long a page waits for a stop."""
+    found = measure_page(kernel)
+    write(results / "page.json", found.as_json())
+    print(found.sentence())
+
+
 def growth(_kernel: str, results: Path) -> None:
     """How cost grows with the size of the world."""
     for each in GROWTHS:
@@ -94,7 +102,8 @@ def growth(_kernel: str, results: Path) -> None:
 
 
 PARTS: dict[str, Callable[[str, Path], None]] = {
-    "wire": wire, "starts": starts, "overhead": overhead, "program": program, "growth": growth,
+    "wire": wire, "starts": starts, "overhead": overhead, "program": program, "page": page,
+    "growth": growth,
 }  # fmt: skip
 
 

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a page waits for a stop: from the session's event to the message at its end of the socket."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from websockets.sync.client import connect
+
+from nullmodem.api.boot import BootOptions, boot
+from nullmodem.frontends.web.server import WebServer
+from nullmodem.kbuild import ensure_kernel
+from nullmodem.session.model import Stopped
+
+if TYPE_CHECKING:
+    from nullmodem.api.machine import Machine
+    from nullmodem.session.model import Event
+    from nullmodem.session.session import Session
+
+MODULE = Path(__file__).resolve().parent.parent / "tests" / "modules" / "counter"
+SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class PageTimes:
+    """Milliseconds: to the message that says where the target stands, and to the last of what a page shows of it."""
+
+    stops: int
+    shown: float
+    slowest: float
+    complete: float
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def sentence(self) -> str:
+        return (
+            f"A stop shows on a page {self.shown:.0f} ms after the session's event (median of {self.stops}, "
+            f"{self.slowest:.0f} ms at most); stack, variables, registers, processors and source are there after "
+            f"{self.complete:.0f} ms."
+        )
+
+
+class _Clock:
+    """When the session has told of each stop: noted where it does so, before anybody is told."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.at: dict[int, float] = {}
+        machine.live.look_into(self._listen)
+
+    def _listen(self, session: Session) -> None:
+        publish = session.bus.publish
+
+        def noted(event: Event) -> None:
+            if isinstance(event, Stopped):
+                self.at[event.stop.number] = time.monotonic()
+            publish(event)
+
+        session.bus.publish = noted  # type: ignore[method-assign]
+
+
+def measure_page(kernel: str, stops: int = 50) -> PageTimes:
+    """Stop again and again in a module, with one page open, in this process."""
+    with tempfile.TemporaryDirectory(prefix="nm-bench-") as work:
+        machine = boot("bench", BootOptions(kernel=ensure_kernel(kernel)), Path(work))
+        try:
+            machine.build(MODULE, module="simple")
+            machine.load("simple").wait()
+            server = WebServer(machine)
+            try:
+                return _measure(machine, server, stops)
+            finally:
+                server.close()
+        finally:
+            machine.close()
+
+
+def _measure(machine: Machine, server: WebServer, stops: int) -> PageTimes:
+    clock, key = _Clock(machine), server.key
+    shown, complete = [], []
+    cookie, origin = {"Cookie": f"{key.cookie}={key.token}"}, f"http://{key.authorities[0]}"
+    address = f"ws://{key.authorities[0]}/socket"
+    with connect(address, additional_headers=cookie, origin=origin, max_size=None, max_queue=None, proxy=None) as page:  # type: ignore[arg-type]
+
+        def until(**wanted: Any) -> dict[str, Any]:
+            while True:
+                message: dict[str, Any] = json.loads(page.recv(SECONDS))
+                if wanted.items() <= message.items():
+                    return message
+
+        def ask(id_: int, **request: Any) -> dict[str, Any]:
+            page.send(json.dumps({"id": id_, **request}))
+            return until(id=id_)
+
+        ask(0, do="break_at", function="simple_read")
+        for _ in range(stops):
+            command = machine.run("head -c5 /dev/simple")
+            state = until(type="state", state="stopped")
+            now, stop = time.monotonic(), state["stop"]
+            began = clock.at[stop["number"]]
+            shown.append(now - began)
+            for number, do in enumerate(("threads", "stack", "locals", "registers", "source"), 1):
+                thread = {} if do in ("threads", "source") else {"thread": stop["thread"]}
+                file = {"file": stop["place"]["file"]} if do == "source" else {}
+                ask(number, do=do, **thread, **file)
+            complete.append(time.monotonic() - began)
+            ask(9, do="continue")
+            command.result()
+    median = statistics.median
+    return PageTimes(stops, 1000 * median(shown), 1000 * max(shown), 1000 * median(complete))
