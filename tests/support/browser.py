@@ -8,13 +8,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
+PATIENCE = 30_000
+"""Milliseconds; a machine that boots kernels beside the browser is slow at times."""
 CHROMIUM = "/usr/bin/chromium"
 REPOSITORY = Path(__file__).resolve().parents[2]
 AXE = REPOSITORY / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -27,6 +29,7 @@ QUIET = (
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser that asks nobody but the page's server for anything."""
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET), chromium_sandbox=False)
         try:
@@ -40,7 +43,7 @@ def new_page(browser: Browser, **options: Any) -> Iterator[Page]:
     """A page that must not complain: errors of scripts, and what the policy forbids, fail the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(PATIENCE)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(_text(message)) if message.type == "error" else None)

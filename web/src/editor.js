@@ -3,6 +3,7 @@
 import { HighlightStyle, StreamLanguage, syntaxHighlighting } from '@codemirror/language';
 import { c } from '@codemirror/legacy-modes/mode/clike';
 import { rust } from '@codemirror/legacy-modes/mode/rust';
+import { search, searchKeymap } from '@codemirror/search';
 import { Compartment, EditorState, RangeSet, StateEffect, StateField } from '@codemirror/state';
 import { Decoration, drawSelection, EditorView, gutter, GutterMarker, highlightSpecialChars, keymap, lineNumbers } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
@@ -98,8 +99,8 @@ export class Editor {
 			state: EditorState.create({
 				extensions: [
 					EditorState.readOnly.of(true), gutters, marks, currentLine, COLOURS, highlightSpecialChars(), drawSelection(),
-					this.#language.of([]),
-					keymap.of(CURSOR_KEYS.map(([key, lines]) => ({ key, run: (view) => moved(view, lines) }))),
+					this.#language.of([]), search({ top: true }), // the browser's own finds only the lines that are drawn
+					keymap.of([...searchKeymap, ...CURSOR_KEYS.map(([key, lines]) => ({ key, run: (view) => moved(view, lines) }))]),
 					EditorView.contentAttributes.of({ 'aria-label': 'Source', tabindex: '0', 'aria-readonly': 'true', spellcheck: 'false' }),
 				],
 			}),

@@ -6,12 +6,13 @@ import { Model } from './model.js';
 import { keepPolicy } from './policy.js';
 import { Console } from './terminal.js';
 import { App } from './views/app.jsx';
+import { inOrder } from './typing.js';
 import './style.css';
 
 keepPolicy(document);
 
 const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-const terminal = new Console((text) => model.ask('type', { text }).catch((error) => (model.trouble.value = error)));
+const terminal = new Console(inOrder((text) => model.command('type', { text })));
 const model = new Model(
 	(what, fields) => connection.ask(what, fields),
 	(text) => terminal.write(text),

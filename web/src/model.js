@@ -40,8 +40,6 @@ export class Model {
 
 	#sources = new Map();
 	#before = { function: null, registers: new Map() };
-	#runs = 0;
-	#wireIsOf = -1;
 	#look = 0; // grows with whatever makes answers that are under way worthless
 
 	/** One message that the session sent by itself. */
@@ -89,11 +87,10 @@ export class Model {
 		if (state === 'stopped' && stop) {
 			this.said.value = `Stopped: ${stop.reason}. ${placed(stop.place)}`;
 			if (stop.number !== before && !this.recorded.value) {
-				this.#show(stop.thread, 0, { afresh: true });
+				this.#show(stop.thread, 0, { threads: true, stack: true });
 			}
 		} else {
 			this.said.value = state === 'running' ? 'The target runs.' : 'The target is lost.';
-			this.#runs++;
 			this.#look++; // what stands there is shown on, greyed; answers to come are of no stop
 			this.threads.value = [];
 		}
@@ -113,9 +110,7 @@ export class Model {
 	#wireChanged({ last, total, utilisation }) {
 		let { commands } = this.wire.value;
 		if (last) {
-			// It grows until the target is let run again: that begins the next.
-			commands = [...(this.#wireIsOf === this.#runs ? commands.slice(0, -1) : commands), last].slice(-COMMANDS_KEPT);
-			this.#wireIsOf = this.#runs;
+			commands = [...(grown(commands.at(-1), last) ? commands.slice(0, -1) : commands), last].slice(-COMMANDS_KEPT);
 		}
 		this.wire.value = { commands, total, utilisation };
 	}
@@ -124,7 +119,20 @@ export class Model {
 
 	/** Shows another thread. */
 	showThread(thread) {
-		return this.#show(thread, 0, { afresh: true });
+		return this.#show(thread, 0, { stack: true });
+	}
+
+	/** Adds the tasks that sleep to the processors: what a large system has many of is read only on demand. */
+	async showTasks() {
+		const look = this.#look;
+		try {
+			const threads = await this.ask('threads', { tasks: true });
+			if (look === this.#look) {
+				this.threads.value = threads;
+			}
+		} catch (error) {
+			this.#complain(error);
+		}
 	}
 
 	/** Shows another frame of the thread that is shown. */
@@ -135,12 +143,14 @@ export class Model {
 		return this.#show(this.selected.value.thread, level, {});
 	}
 
-	async #show(thread, level, { afresh }) {
+	async #show(thread, level, fresh) {
 		const look = ++this.#look;
 		const still = (take) => (answer) => look === this.#look && batch(() => take(answer));
 		this.selected.value = { thread, level };
-		if (afresh) {
+		if (fresh.threads) {
 			this.ask('threads').then(still((threads) => (this.threads.value = threads)), still(this.#complain));
+		}
+		if (fresh.stack) {
 			await this.ask('stack', { thread }).then(still((stack) => (this.stack.value = stack)), still(this.#complain));
 		}
 		if (look !== this.#look) {
@@ -288,7 +298,7 @@ export class Model {
 		}
 		const { state, stop } = this.state.value;
 		if (state === 'stopped' && stop) {
-			this.#show(stop.thread, 0, { afresh: true });
+			this.#show(stop.thread, 0, { threads: true, stack: true });
 		}
 	}
 
@@ -335,6 +345,11 @@ export class Model {
 	#complain = (error) => {
 		this.trouble.value = { message: error?.message ?? String(error), next: error?.next ?? '' };
 	};
+}
+
+/** Whether this is the same use of the wire, some time later: counts begin anew when the target is let run. */
+function grown(before, now) {
+	return before?.command === now.command && ['bytes_out', 'bytes_in', 'trips'].every((each) => now[each] >= before[each]);
 }
 
 /** Whether two paths name one file: the whole path, or a name without a directory as one types it. */

@@ -24,6 +24,13 @@ export function appended(entries, entry) {
 	return entries.length >= MOST ? [...entries.slice(entries.length - MOST + 1), entry] : [...entries, entry];
 }
 
+/** What each line of the list says: an entry of the console may hold several. */
+export function linesOf(entries) {
+	return entries.flatMap((entry) => (entry.text.includes('\n')
+		? entry.text.split('\n').map((text, index) => ({ entry, text, key: `${entry.seq}.${index}` }))
+		: { entry, text: entry.text, key: entry.seq }));
+}
+
 /** The place from the left of each entry, in pixels: growing with the time between two, slower than it. */
 export function positions(entries) {
 	const places = new Float64Array(entries.length);

@@ -2,6 +2,7 @@
 import assert from 'node:assert';
 import { test } from 'node:test';
 import { Connection } from '../src/connection.js';
+import { inOrder } from '../src/typing.js';
 
 function connection() {
 	const sockets = [];
@@ -56,4 +57,20 @@ test('a lost connection is opened again, later each time, and questions end', as
 	context.mock.timers.tick(1);
 	up(sockets[2]);
 	assert.deepStrictEqual(there, [true, false, false, true]);
+});
+
+test('what is typed arrives in order, whatever the answers take', async () => {
+	const sent = [];
+	const type = inOrder((text) => new Promise((resolve) => sent.push({ text, resolve })));
+	const done = type('a');
+	type('b');
+	type('c');
+	assert.deepStrictEqual(sent.map(({ text }) => text), ['a']);
+	sent[0].resolve();
+	await new Promise((resolve) => setImmediate(resolve));
+	assert.deepStrictEqual(sent.map(({ text }) => text), ['a', 'bc']);
+	sent[1].resolve();
+	await done;
+	type('d');
+	assert.deepStrictEqual(sent.map(({ text }) => text), ['a', 'bc', 'd']);
 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { action } from '../src/keys.js';
 import { layout, locate } from '../src/map.js';
 import { address, memory, placed, short, visible } from '../src/text.js';
-import { appended, firstFrom, MOST, neighbour, positions, stretches } from '../src/timeline.js';
+import { appended, firstFrom, linesOf, MOST, neighbour, positions, stretches } from '../src/timeline.js';
 
 const BASE = 0xffffffffc0200000n;
 
@@ -64,6 +64,12 @@ test('the timeline keeps the newest, and an entry that grows stays one', () => {
 	assert.deepStrictEqual([entries.length, entries[0].seq, entries.at(-1).seq], [MOST, 5, MOST + 4]);
 	entries = appended(entries, { seq: MOST + 2, text: 'more' });
 	assert.deepStrictEqual([entries.length, entries.at(-3).text, entries.at(-1).seq], [MOST, 'more', MOST + 4]);
+});
+
+test('an entry of several lines is listed line by line', () => {
+	const lines = linesOf([{ seq: 1, text: 'a\nb' }, { seq: 2, text: 'c' }]);
+	assert.deepStrictEqual(lines.map(({ entry, text }) => [entry.seq, text]), [[1, 'a'], [1, 'b'], [2, 'c']]);
+	assert.strictEqual(new Set(lines.map(({ key }) => key)).size, 3);
 });
 
 test('stretches are what lies between stops and resumes', () => {

@@ -103,7 +103,7 @@ function Help({ close }) {
 					))}
 				</tbody>
 			</table>
-			<p>In the source, arrows move the cursor by lines. In the timeline, arrows go from stop to stop and Enter shows one.</p>
+			<p>In the source, arrows move the cursor by lines and Ctrl+F searches. In the timeline, arrows go from stop to stop and Enter shows one.</p>
 			<form method="dialog"><button>Close</button></form>
 		</dialog>
 	);

@@ -16,7 +16,7 @@ export function Head({ model, help }) {
 	return (
 		<header class="head">
 			<h1>{session ? visible(session.name) : 'nullmodem'}</h1>
-			{session && <span class="facts">{[session.target, session.kernel, session.arch, session.wire].filter(Boolean).map(visible).join(' · ')}</span>}
+			{session && <span class="facts" title={visible(session.kernel)}>{facts(session).map(visible).join(' · ')}</span>}
 			<div role="toolbar" aria-label="Run and stop" class="tools">
 				{BUTTONS.map(([what, name, key, whenStopped]) => (
 					<button key={what} data-do={what} aria-keyshortcuts={SHORTCUTS[key] ?? key} title={`${name} (${key})`}
@@ -32,6 +32,12 @@ export function Head({ model, help }) {
 	);
 }
 
+/** What is worth a word of the session; of the kernel's file, the directory it was built in. */
+function facts({ name, target, kernel, arch, wire }) {
+	const built = kernel.replace(/\/vmlinux$/, '').replace(/^.*\//, '');
+	return [target === name ? '' : target, built, arch, wire].filter(Boolean);
+}
+
 function State({ model }) {
 	const { state, stop, by, holder, mine } = model.state.value;
 	const shown = model.connected.value ? state : 'disconnected';
@@ -39,7 +45,7 @@ function State({ model }) {
 		<div class={`state ${shown}`}>
 			<span class="pill">{shown}</span>
 			{stop && state === 'stopped'
-				? <span class="where"><b>{visible(stop.reason)}</b> {placed(stop.place)} <span class="dim">stop {stop.number}</span></span>
+				? <span class="where"><b>{visible(stop.reason)}</b> {placed(stop.place)} {stop.note && visible(stop.note)} <span class="dim">stop {stop.number}</span></span>
 				: by && <span class="where dim">by {visible(by)}</span>}
 			{holder && !mine && (
 				<span class="holder">held by {visible(holder)} <button class="link" title="Run and step it from here" onClick={() => model.command('take')}>take</button></span>

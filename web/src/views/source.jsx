@@ -51,9 +51,15 @@ function Files({ model }) {
 			event.target.value = '';
 		}}>
 			<option value="">Open…</option>
-			{files.map(({ path, module }) => <option key={path} value={path}>{`${visible(basename(path))} · ${visible(module)}`}</option>)}
+			{[...files].sort(codeFirst).map(({ path, module }) => <option key={path} value={path}>{`${visible(basename(path))} · ${visible(module)}`}</option>)}
 		</select>
 	);
+}
+
+/** What is compiled before what is included, both by name. */
+function codeFirst(one, other) {
+	const rank = ({ path }) => `${path.endsWith('.h') ? 1 : 0}${basename(path)}`;
+	return rank(one) < rank(other) ? -1 : 1;
 }
 
 function title({ file, line, missing }) {

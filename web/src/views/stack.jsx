@@ -33,7 +33,10 @@ export function Threads({ model }) {
 	if (threads.length === 0) {
 		return <Empty>{model.recorded.value ? 'Not recorded.' : 'Shown when the target stands.'}</Empty>;
 	}
+	const all = threads.some(({ cpu }) => cpu === null);
 	return (
+		<>
+		{!all && <p class="bar"><button class="link" onClick={() => model.showTasks()}>show sleeping tasks</button></p>}
 		<table class="grid">
 			<thead><tr><th scope="col">CPU</th><th scope="col">task</th><th scope="col" class="number">pid</th><th scope="col">state</th></tr></thead>
 			<tbody>
@@ -50,6 +53,7 @@ export function Threads({ model }) {
 				))}
 			</tbody>
 		</table>
+		</>
 	);
 }
 

@@ -2,7 +2,7 @@
 // The timeline: a picture of what happened when, and the same in words below. Only what is in sight is drawn.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { clock, visible } from '../text.js';
-import { firstFrom, LANE_NAMES, LANES, neighbour, positions, stretches } from '../timeline.js';
+import { firstFrom, LANE_NAMES, LANES, linesOf, neighbour, positions, stretches } from '../timeline.js';
 import { useSize } from './size.js';
 import { Empty, Panel } from './panel.jsx';
 
@@ -106,24 +106,25 @@ function Times({ entries, places, from, to, x }) {
 function Words({ model, entries, shown }) {
 	const place = useRef(null);
 	const { height } = useSize(place);
-	const [top, setTop] = useFollowing(place, [entries.length, height], 'scrollTop');
+	const lines = useMemo(() => linesOf(entries), [entries]);
+	const [top, setTop] = useFollowing(place, [lines.length, height], 'scrollTop');
 	const from = Math.max(0, Math.floor(top / LINE) - 2);
-	const seen = entries.slice(from, from + Math.ceil(height / LINE) + 4);
+	const seen = lines.slice(from, from + Math.ceil(height / LINE) + 4);
 	return (
 		<div class="body words" ref={place} onScroll={(event) => setTop(event.currentTarget.scrollTop)} tabIndex={0} role="group" aria-label="Events">
-			<div style={{ height: `${entries.length * LINE}px` }}>
+			<div style={{ height: `${lines.length * LINE}px` }}>
 				<ol class="rows" style={{ transform: `translateY(${from * LINE}px)` }} start={from + 1}>
-					{seen.map((entry) => {
+					{seen.map(({ entry, text, key }) => {
 						const parts = (
 							<>
 								<span class="time">{clock(entry.time)}</span>
 								<span class={`kind k-${entry.kind}`}>{visible(entry.kind)}</span>
-								<span class="text">{visible(entry.text)}</span>
+								<span class="text">{visible(text)}</span>
 							</>
 						);
 						const stop = entry.stop !== null && entry.stop !== undefined;
 						return (
-							<li key={entry.seq}>
+							<li key={key}>
 								{stop
 									? <button class="row" tabIndex={-1} aria-current={entry.stop === shown && entry.kind === 'stop'} onClick={() => model.showRecorded(entry.stop)}>{parts}</button>
 									: <div class="row">{parts}</div>}

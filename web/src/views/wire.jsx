@@ -33,7 +33,7 @@ export function Wire({ model }) {
 function Row({ each, most }) {
 	return (
 		<tr class={most ? '' : 'sum'}>
-			<td>{visible(each.command)}{most > 0 && <meter class="cost" min={0} max={most} value={cost(each)} aria-hidden="true" />}</td>
+			<td>{visible(each.command) || <span class="dim">before</span>}{most > 0 && <meter class="cost" min={0} max={most} value={cost(each)} aria-hidden="true" />}</td>
 			<td class="number">{short(each.bytes_out)}</td>
 			<td class="number">{short(each.bytes_in)}</td>
 			<td class="number">{short(each.trips)}</td>

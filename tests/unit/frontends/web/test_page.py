@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.browser import chromium, new_page, violations
-from support.web_scene import Scene, entry, module
+from support.web_scene import Scene, entry, module, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,7 @@ SOURCE = "\n".join(
         *(f"static int f{number}(int n) {{ return n + {number}; }}" for number in range(1200)),
     ]
 )  # fmt: skip
+COLOURS = "each => getComputedStyle(each).color + getComputedStyle(each).backgroundColor"
 MARKUP = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
 ESCAPES = "\x1b[31m\x1b]0;owned\x07\u202etxt\u200b\x00"
 # Questions to a terminal, whose answers would be typed on the target: device, cursor, modes, version, window, colours.
@@ -91,12 +92,19 @@ def test_a_stop_is_asked_for_once_and_shown_everywhere(page: Page, scene: Scene)
     assert [each["do"] for each in scene.asked] == ["files", "threads", "stack", "source", "locals", "registers"]
     page.get_by_role("tab", name="CPUs and tasks").click()
     page.get_by_text("swapper/1").wait_for()
+    scene.answers["threads"] = [{**task(9, "kthreadd", 2, current=False), "cpu": None}]
+    page.get_by_role("button", name="show sleeping tasks").click()
+    page.get_by_role("button", name="kthreadd").click()
+    assert scene.wanted("threads")[1:] == [{"tasks": True}]
+    assert answered(page, scene, "stack", 2)[1] == {"thread": 9}
     page.get_by_role("tab", name="Registers").click()
     page.get_by_text("rip", exact=True).wait_for()
     assert page.get_by_role("button", name="Continue").is_enabled()
     assert page.get_by_role("button", name="Pause").is_disabled()
+    stopped = page.locator(".pill").evaluate(COLOURS)
     scene.runs()
     page.locator(".pill", has_text="running").wait_for()
+    assert page.locator(".pill").evaluate(COLOURS) != stopped
     assert page.get_by_role("button", name="Continue").is_disabled()
     assert page.get_by_role("button", name="Pause").is_enabled()
 
@@ -256,7 +264,6 @@ def test_the_wire_shows_each_command_and_what_was_saved(page: Page, scene: Scene
     scene.tell("wire", last={**last, "bytes_out": 130}, total=total, utilisation=0.5)
     page.get_by_role("row", name="next 130 310 3 48").wait_for()
     assert page.get_by_role("row", name="next").count() == 1
-    scene.runs()
     scene.tell("wire", last=last, total=total, utilisation=0.5)
     page.get_by_role("row", name="next 120 310 3 48").wait_for()
     assert page.get_by_role("row", name="next").count() == 2
