@@ -5,6 +5,7 @@
  *	MEM		struct module has mem[] (since 6.4), not core_layout and init_layout
  *	PRIVATE		sect_attrs keep addresses in bin_attribute.private (since 6.14)
  *	NO_BUILD_ID	struct module has no build_id (without CONFIG_STACKTRACE_BUILD_ID)
+ *	NO_SLOTS	where kgdb keeps its breakpoints is not known
  *	NO_EVENTS	kgdb has no perf events for the debug registers
  */
 typedef unsigned long ulong;
@@ -86,6 +87,11 @@ struct hw_breakpoint { unsigned int enabled; ulong addr; int len, type; struct p
 struct debuggerinfo_struct { void *debuggerinfo; void *task; int state, ret, depth, entered; unsigned char rounding_up; };
 struct debuggerinfo_struct kgdb_info[64];
 int kgdb_active = -1;	/* until a test says otherwise */
+
+struct kgdb_bkpt { ulong bpt_addr; unsigned char saved_instr[1]; int type, state; };
+#ifndef NO_SLOTS
+struct kgdb_bkpt kgdb_break[1000];
+#endif
 
 struct list_head modules = { &modules, &modules };
 struct module example_module;

@@ -38,6 +38,39 @@ if TYPE_CHECKING:
 STACK = 0xFFFF_C900_0000_0000
 PID = 201
 PAGE = 4096
+SLOT, SLOTS = 24, 64
+"""Bytes of a breakpoint's slot, and how many tests use."""
+
+
+class SlottedMachine(Machine):
+    """A machine whose kernel keeps the places of its breakpoints in memory, at ``slots``, as dbg_set_sw_break does."""
+
+    def __init__(self, cpus: int, slots: int) -> None:
+        super().__init__(cpus=cpus)
+        self._at = slots
+        self._used: list[int] = []
+
+    def set_software(self, address: int) -> int:
+        error = super().set_software(address)
+        if not error and address not in self._used:
+            self._put(self._at + SLOT * len(self._used), address)
+            self._used.append(address)
+        return error
+
+    def drop_breakpoints(self) -> None:
+        super().drop_breakpoints()
+        self._used.clear()  # and fills the slots anew
+
+    def empty_slots(self) -> None:
+        """As they are in another boot."""
+        self.drop_breakpoints()
+        for number in range(SLOTS):
+            self._put(self._at + SLOT * number, 0)
+
+    def _put(self, at: int, address: int) -> None:
+        start = at & -PAGE
+        for number, byte in enumerate(address.to_bytes(8, "little")):
+            self.memory[start + PAGE * ((at - start + number) // PAGE)].data[(at + number) % PAGE] = byte
 
 
 class MachineMemory(FakeMemory):
@@ -151,7 +184,8 @@ class Rig:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kernel = kernel
-        self.machine = Machine(cpus=cpus)
+        slots = kernel.vmlinux.symbol("kgdb_break")
+        self.machine = Machine(cpus=cpus) if slots is None else SlottedMachine(cpus, slots.address + SLIDE)
         self.memory = MachineMemory(self.machine)
         text = kernel.vmlinux.text.shifted(SLIDE)
         self.memory.adopt(kernel.memory(), range(text.start, text.end))

@@ -123,6 +123,11 @@ class BreakpointTable:
         """Whether a processor may have run into a trap of ours at ``address`` that it has not reported yet."""
         return address in self._traps
 
+    @property
+    def once_set(self) -> frozenset[int]:
+        """Where the stub has had software breakpoints: all that it has now, and the last of the others."""
+        return frozenset(self._traps) | {b.address for b in self._armed if b.is_software}
+
     def hardware_at(self, address: int) -> bool:
         """Whether the stub has a hardware breakpoint, no watchpoint, at ``address``."""
         return any(b.address == address and b.kind is BreakpointKind.HARDWARE for b in self._armed)

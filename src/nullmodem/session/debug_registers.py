@@ -69,6 +69,10 @@ class DebugRegisters:
         except (LookupError, KernelDataError, MemoryFault):
             return
 
+    def forget(self) -> None:
+        """It may be another kernel, and the events elsewhere: they are left as they are."""
+        self._before, self._enabled, self._leftovers = {}, 0, None
+
     def restore(self) -> None:
         """Leave the events as they were found, those that can still be written: the target is let go in any case."""
         before, self._before, self._enabled = self._before, {}, 0

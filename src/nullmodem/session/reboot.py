@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import IdentityError, KernelDataError, MemoryFault, NullmodemError, TargetError, WireClosed
+from nullmodem.kernel.kept_breakpoints import KeptBreakpoints
 from nullmodem.session.model import State, StopReason
 from nullmodem.session.recovery import stand_back
 from nullmodem.session.signals import SIGTRAP
@@ -65,16 +66,33 @@ def meet_anew(session: Session, thread: int, if_another: str) -> None:
 
 def require_same_kernel(session: Session, if_another: str) -> None:
     """Raises WireClosed with ``if_another``, which ends the session, unless the kernel that stands there is the one
-    that was met, where that was; another is let go."""
+    that was met, where that was, and has kept what this session has set in it; another is let go.
+
+    Whether it has is not known of every kernel; then nothing that was read of it before is written back.
+    """
     target, kernel = session.target, session.world.kernel
     try:
         found = KernelView.identify(kernel.vmlinux, kernel.types, target, target.own_pc, lambda: target.own_sp)
-        same = found.slide == kernel.slide
+        kept = _has_kept(session) if found.slide == kernel.slide else False
     except (IdentityError, KernelDataError, MemoryFault):
-        same = False
-    if not same:
+        kept = False
+    if kept is False:
         session.stub.let_stranger_go()
         raise WireClosed(if_another, hint="It runs on, without breakpoints. Attach to it again.")
+    if kept is None:
+        session.world.debug_registers.forget()
+
+
+def _has_kept(session: Session) -> bool | None:
+    """Whether the kernel remembers a breakpoint of this session. None: that is not known. Raises MemoryFault."""
+    kernel, known = session.world.kernel, session.table.once_set
+    if not known:
+        return None
+    try:
+        kept = KeptBreakpoints(kernel.types, kernel.vmlinux, kernel.slide)
+    except LookupError:
+        return None
+    return kept.include(session.target, known)
 
 
 def look_again(session: Session) -> None:

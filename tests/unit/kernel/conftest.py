@@ -18,7 +18,7 @@ SHAPES = {
     "layouts": (),
     "mem": ("MEM",),
     "private": ("MEM", "PRIVATE"),
-    "notes": ("NO_BUILD_ID", "NO_EVENTS"),
+    "notes": ("NO_BUILD_ID", "NO_EVENTS", "NO_SLOTS"),
 }
 
 

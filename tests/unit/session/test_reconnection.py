@@ -9,10 +9,10 @@ import pytest
 
 from nullmodem.errors import StateError, TargetError, WireClosed
 from nullmodem.rsp.framing import encode_packet
-from nullmodem.session import reboot, reconnection
-from nullmodem.session.model import Lost, Policy, Said, State, StopReason
+from nullmodem.session.model import Lost, Policy, State, StopReason
 from nullmodem.session.threads import PROCESSOR_BASE
 from support.cable import Cable
+from support.cabled import cable, code, quick, run, said, stopped_gdb
 from support.fakekernel import FakeKernel
 from support.rig import PID, Arrival, next_event, rig_on
 from support.rigged import kernel_file, module_path
@@ -22,17 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from support.rig import Gdb, Rig
+    from support.rig import Rig
 
-__all__ = ["kernel_file", "module_path"]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fake answers at once or never."""
-    for name in ("REPEAT_SECONDS", "ANSWER_SECONDS"):
-        monkeypatch.setattr(reconnection, name, 0.05)
-    monkeypatch.setattr(reboot, "ANSWER_SECONDS", 0.05)
+__all__ = ["cable", "kernel_file", "module_path", "quick"]
 
 
 @pytest.fixture
@@ -41,43 +33,6 @@ def rig(kernel_file: Path, tmp_path: Path) -> Iterator[Rig]:
         yield rig
         assert set(rig.fake.typed) <= set(b"+-$qC#b4"), "a running kernel hears a question, and makes nothing of it"
         rig.fake.typed.clear()
-
-
-@pytest.fixture
-def cable(rig: Rig) -> Iterator[Cable]:
-    cable = Cable(rig)
-    yield cable
-    rig.live.close(release=False)
-    cable.close()
-
-
-def code(rig: Rig) -> int:
-    return rig.kernel.symbol("do_init_module") + 4
-
-
-def said(rig: Rig, words: str) -> str:
-    """Wait until something with these words is said."""
-    while True:
-        event = next_event(rig.events, Said)
-        assert isinstance(event, Said)
-        if words in event.text:
-            return event.text
-
-
-def stopped_gdb(rig: Rig) -> Gdb:
-    """A gdb that has stopped the target in ``code``, with a breakpoint there."""
-    gdb = rig.gdb()
-    gdb.attach()
-    assert gdb.ask(b"Z0,%x,1" % code(rig)) == b"OK"
-    run(rig, gdb)
-    rig.happen(Arrival(code(rig)))
-    assert gdb.stop().thread == PID
-    return gdb
-
-
-def run(rig: Rig, gdb: Gdb) -> None:
-    gdb.send(b"vCont;c")
-    rig.until(State.RUNNING)
 
 
 def running(rig: Rig) -> list[bytes]:
