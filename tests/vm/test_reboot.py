@@ -14,6 +14,7 @@ from nullmodem.api.live import LiveSession
 from nullmodem.api.ways import parse_ways
 from nullmodem.errors import TargetError, WireClosed
 from nullmodem.kbuild import cache_root, ensure_kernel
+from nullmodem.kernel.kept_breakpoints import KeptBreakpoints
 from nullmodem.session.model import State, StopReason
 from nullmodem.targets import Accel, QemuSpec, QemuTarget
 from nullmodem.targets.break_in import BreakInWays, SysrqKey
@@ -23,6 +24,7 @@ from support.lines import free_port
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nullmodem.session.session import Session
     from nullmodem.targets.console import Console
 
 pytestmark = pytest.mark.vm
@@ -36,8 +38,15 @@ def live_on(made: Connection, ways: BreakInWays) -> LiveSession:
     live = LiveSession(made.session, ways)
     ways.stopped = live.stopped_within
     live.start(SECONDS)
+    assert not live.look_into(remembers_hooks), "this boot's stub has had none yet"
     live.go()
     return live
+
+
+def remembers_hooks(session: Session) -> bool:
+    """Whether the kernel itself says that the stub has had the session's own breakpoints."""
+    kernel = session.world.kernel
+    return KeptBreakpoints(kernel.types, kernel.vmlinux, kernel.slide).include(session.target, session.world.hooks)
 
 
 def interrupt_again_and_again(live: LiveSession) -> None:
@@ -66,6 +75,7 @@ def stop_it_once(made: Connection, ways: BreakInWays) -> None:
         live = live_on(made, ways)
         live.interrupt()
         assert live.wait_for_stop(SECONDS).reason is StopReason.INTERRUPT
+        assert live.look_into(remembers_hooks)
         live.close(release=True)
 
 
