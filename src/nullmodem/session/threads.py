@@ -85,7 +85,6 @@ class ThreadView:
         shadows = (thread for thread in stub.threads(first_page=True) if thread <= _SHADOW_BASE)
         self._processors = tuple(sorted(_SHADOW_BASE - shadow for shadow in shadows))
         self._stopped_before: deque[int] = deque(maxlen=REMEMBERED)
-        self._listed = False
         self._running: dict[int, Task] | None = None
         self._all: tuple[Task, ...] | None = None
 
@@ -100,7 +99,6 @@ class ThreadView:
         if last is not None and last > 0 and last not in self._stopped_before:
             self._stopped_before.append(last)
         self._running = self._all = self._missing = None
-        self._listed = False
 
     @property
     def missing(self) -> frozenset[int]:
@@ -168,9 +166,8 @@ class ThreadView:
             return self._target.registers
         wanted = stub_id(public)
         self._require_still(public)
-        if wanted > 0 and not self._listed:
+        if not self._stub.has_listed(wanted):
             self._stub.threads()  # the stub is asked for a thread only if it has listed it at this stop
-            self._listed = True
         registers = self._before_its_trap(self._target.thread_registers(wanted))
         if registers.pc == 0:
             # The stub knows no more of a task that runs nowhere than its stack pointer (sleeping_thread_to_gdb_regs).

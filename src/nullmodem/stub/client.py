@@ -162,11 +162,7 @@ class KgdbStub:
         self._exchange.running = True
 
     def patience(self) -> float | None:
-        """Seconds to wait for the running target before `overdue` is called; None while nothing is owed.
-
-        Three things are: the acknowledgement of what set it running, the rest of a packet that has begun, and the stop
-        in which one instruction ends.
-        """
+        """Seconds to wait for the running target before `overdue` is called; None while nothing is owed."""
         return self._exchange.patience()
 
     def overdue(self, is_where_it_was: Callable[[], bool] = lambda: True) -> bool:
@@ -333,6 +329,10 @@ class KgdbStub:
         self._processors |= {thread for thread in found if thread < ALL_THREADS}
         return tuple(found)
 
+    def has_listed(self, thread: int) -> bool:
+        """Whether it may be asked for a thread: it has listed it at this stop, or it is a processor."""
+        return thread in self._known_threads or thread in self._processors
+
     def current_thread(self, timeout: float | None = None) -> int:
         """The thread that stopped the machine: a pid, or the shadow id of an idle processor."""
         reply = self._exchange.ask(requests.CurrentThread(), characters=20, timeout=timeout)
@@ -353,7 +353,7 @@ class KgdbStub:
 
     def _check_thread(self, thread: int) -> None:
         # An id that is not there makes getthread() index kgdb_info[] out of bounds: `Hg-9` oopses the kernel.
-        if thread not in self._known_threads and thread not in self._processors:
+        if not self.has_listed(thread):
             raise LocalProtocolError(f"thread {thread} is not one the stub has listed at this stop")
 
     def _select(self, thread: int | None) -> None:

@@ -107,6 +107,21 @@ def test_which_thread_was_looked_at_last_does_not_decide_where_the_target_stands
     assert steps == [back, own_flags, b"s", b"c"], "set back onto the breakpoint before it goes on"
 
 
+@pytest.mark.parametrize("looked", [False, True])
+def test_a_task_can_be_looked_at_after_the_line_was_away(rig: Rig, cable: Cable, looked: bool) -> None:
+    stopped_gdb(rig)
+    tasks = rig.kernel.symbol("init_task") + rig.kernel.types.offset("struct task_struct", "tasks")
+    rig.kernel.poke(rig.memory, tasks, tasks)  # the list that tells more of a task that sleeps
+    if looked:
+        rig.live.registers(2)
+    cable.pull()
+    cable.plug()
+    said(rig, "stands where it stood")
+    before = len(rig.fake.requests)
+    assert rig.live.registers(1).pc == rig.live.registers(2).pc == 0
+    assert rig.fake.requests[before:].count(b"qfThreadInfo") == 1
+
+
 def test_a_target_that_ran_into_another_breakpoint_unheard_is_shown_at_it_and_not_behind_it(
     rig: Rig, cable: Cable
 ) -> None:
