@@ -141,7 +141,7 @@ class SharedLine:
             self._packets, protocol = _pair()
             self.protocol = ProtocolEnd(protocol, self)
             if self._has_stub and not standing:
-                stream.write(_REPEAT)
+                self._write(_REPEAT)
 
         self._order(take)
         return self.protocol
@@ -163,7 +163,7 @@ class SharedLine:
 
         def press() -> None:
             self._stream.send_break()
-            self._stream.write(key)
+            self._write(key)
             self._splitter.broke_in(time.monotonic())
 
         self._order(press, to_running=True)
@@ -272,7 +272,7 @@ class SharedLine:
             typed = self._text.recv(_TYPED)
             if not typed:
                 return False
-            self._stream.write(typed)
+            self._write(typed)
         if self._reader in ready:
             os.read(self._reader, 4096)
         self._obey()
@@ -299,7 +299,17 @@ class SharedLine:
             self._packets.sendall(packets)
         if line:
             _log.debug("-> %r", line)
-            self._stream.write(line)
+            self._write(line)
+
+    def _write(self, data: bytes) -> None:
+        """A line that takes nothing for long is of no more use than one that has gone, and may be opened again, too.
+
+        Raises WireClosed.
+        """
+        try:
+            self._stream.write(data)
+        except WireTimeout as error:
+            raise WireClosed(error.message, hint=error.hint) from error
 
     def _obey(self) -> None:
         """Do what was ordered and can be done now."""
@@ -310,6 +320,10 @@ class SharedLine:
                 self._take_written()
                 order.action()
             except NullmodemError as error:
+                if isinstance(error, WireClosed) and not self.is_away:
+                    self._part()  # whoever gave the order may close the stream
+                    order.done.set_exception(error)
+                    raise
                 order.done.set_exception(error)
             except BaseException as error:
                 ended = WireClosed(f"the line has ended: {error}")

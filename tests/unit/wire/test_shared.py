@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.errors import UsageError, WireClosed
+from nullmodem.errors import UsageError, WireClosed, WireTimeout
 from nullmodem.rsp.framing import encode_packet
 from nullmodem.waiting import wait_readable
 from nullmodem.wire.shared import SharedLine
@@ -250,6 +250,65 @@ def test_a_line_that_lasts_keeps_its_console_while_its_stream_is_away() -> None:
         assert not line.is_away
         assert receive(far, 7) == b"-\x7ftyped", "a stub repeats its stop for it, and a terminal shows nothing"
         stop(line, far)
+        line.hang_up()
+    line.console.close()
+
+
+class StalledStream(SocketStream):
+    """A device whose flow control lets nothing through."""
+
+    def write(self, data: bytes) -> None:
+        raise WireTimeout(f"it takes nothing: {len(data)} bytes were not sent")
+
+    def send_break(self) -> None:
+        """It needs no leave for that."""
+
+
+@pytest.mark.parametrize("by", ["debugger", "terminal", "key"])
+def test_a_line_that_takes_nothing_for_long_has_gone_and_is_carried_on_on_another(by: str) -> None:
+    near, far = socket.socketpair()
+    gone = threading.Event()
+    line = SharedLine(StalledStream(near), gone=gone.set)
+    line.console.settimeout(SECONDS)
+    match by:
+        case "debugger":
+            line.protocol.write(b"$qC#b4")
+        case "terminal":
+            line.console.sendall(b"ls\r")
+        case _:
+            with pytest.raises(WireClosed, match="takes nothing"):
+                line.press_sysrq(b"g")
+    assert gone.wait(SECONDS)
+    assert far.recv(1) == b"", "it is closed"
+    far.close()
+    near, far = socket.socketpair()
+    far.settimeout(SECONDS)
+    with far:
+        line.carry_on(SocketStream(near), standing=False)
+        assert receive(far, 2) == b"-\x7f"
+        far.sendall(b"still there\n")
+        assert receive(line.console, 12) == b"still there\n"
+        line.hang_up()
+    line.console.close()
+
+
+def test_a_line_that_takes_nothing_from_its_beginning_is_away_and_another_may_come() -> None:
+    near, far = socket.socketpair()
+    line = SharedLine(SocketStream(near), gone=lambda: None)
+    line.part()
+    far.close()
+    near, far = socket.socketpair()
+    stalled = StalledStream(near)
+    with pytest.raises(WireClosed, match="takes nothing"):
+        line.carry_on(stalled, standing=False)
+    stalled.close()  # as whoever has opened it does
+    far.close()
+    assert line.is_away
+    near, far = socket.socketpair()
+    far.settimeout(SECONDS)
+    with far:
+        line.carry_on(SocketStream(near), standing=False)
+        assert receive(far, 2) == b"-\x7f"
         line.hang_up()
     line.console.close()
 
