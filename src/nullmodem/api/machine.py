@@ -325,11 +325,7 @@ class Machine:
         self.require_running("run a command")
         line = command if isinstance(command, str) else shlex.join(command)
         group = f"/run/nullmodem.{secrets.token_hex(8)}"
-        # The user's words come first: an error that quotes the beginning of this then quotes them.
-        script = (
-            f"command={shlex.quote(line)}; "
-            f"""setsid sh -c 'echo $$ >{group}; exec sh -c "$0"' "$command"; code=$?; rm -f {group}; exit $code"""
-        )
+        script = self.target.in_group(line, group)
 
         def execute() -> ExecResult:
             return self.target.exec(script, on_output=on_output)

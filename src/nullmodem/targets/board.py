@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import UsageError
 from nullmodem.targets.carrying import Carrier
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from nullmodem.targets.carrying import Shell
     from nullmodem.targets.console import Console
     from nullmodem.targets.target import ExecResult
+
+END_SECONDS: Final = 10.0
+"""For a command to be ended. What does not listen has one of them; a slow line takes some."""
 
 
 def _silent(_line: str) -> None:
@@ -111,9 +114,15 @@ class BoardTarget(Target):
             self._changed.wait_for(lambda: not self._running, timeout)
             return tuple(self._running)
 
+    def in_group(self, line: str, file: str) -> str:
+        """See `Target.in_group`."""
+        return line if self._shell is None else self._shell.in_group(line, file)
+
     def end_group(self, file: str) -> None:
-        """See `Target.end_group`."""
-        self.exec(END_GROUP.format(file=shlex.quote(file)))
+        """See `Target.end_group`. Raises TargetError when the command keeps the only shell there is."""
+        if self._shell is not None:
+            self._shell.leave(file)
+        self.exec(END_GROUP.format(file=shlex.quote(file)), timeout=END_SECONDS)
 
     def push(self, file: Path, dest: str | None = None, *, tell: Callable[[str], None] | None = None) -> str:
         """Copy a file through the shell there is; see `Carrier.carry`. Raises UsageError when there is none."""

@@ -43,6 +43,15 @@ class Shell(Protocol):
         on_output: Callable[[bytes], None] | None = None,
     ) -> ExecResult: ...
 
+    def in_group(self, line: str, file: str) -> str:
+        """See `Target.in_group`."""
+        ...
+
+    def leave(self, file: str) -> None:
+        """Wait no longer for the `in_group` with this ``file``, where that keeps others from being run; and do not
+        begin it, if it has not begun. Its processes may live on. Raises TargetError, TargetLost."""
+        ...
+
     def put(self, data: bytes, path: str, tell: Callable[[str], None]) -> ExecResult:
         """Write ``data`` to the file ``path``, which can be written; what its writer said. ``tell`` is told how far it
         is, when it takes long. What arrives may be wrong.

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import shlex
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import CommandTimeout, TargetError, WireTimeout
-from nullmodem.targets.target import ExecResult
+from nullmodem.targets.target import ExecResult, shorten
 from nullmodem.targets.typed_file import NEEDS, PATIENCE, TypedFile
 
 if TYPE_CHECKING:
@@ -25,6 +27,12 @@ BUSY_SECONDS: Final = 3.0
 _FOREVER: Final = 365 * 86400.0
 _LINE_LIMIT: Final = 1000  # a terminal's line holds 4096 bytes, busybox's editor 1024
 _KILL_LINE: Final = "\x15"  # Ctrl-U: what was typed before and not sent is not part of this
+_KEYS: Final = (b"\x03", b"\x03", b"\x1a")  # a shell that is about to run a program may miss the first
+_INTERRUPTED: Final = 130  # what a shell says of a command that SIGINT has ended
+LEAVE_SECONDS: Final = 2.0
+"""For a command to end by Ctrl-C."""
+REMEMBERED: Final = 64
+"""Commands that nobody wants any more, of which it is known if they come to their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,10 @@ class ConsoleShell:
         self._console = console
         self._baud = baud
         self._lock = threading.Lock()
+        self._changing = threading.Lock()
+        self._typed: _Typed | None = None  # what runs for `exec`
+        self._ended = threading.Event()
+        self._left: deque[str] = deque(maxlen=REMEMBERED)
 
     def find(self, timeout: float = FIND_SECONDS) -> None:
         """Raises TargetError when no shell answers: nobody is logged in, or the target stands still."""
@@ -74,11 +86,49 @@ class ConsoleShell:
     ) -> ExecResult:
         """Run a command in the shell and wait for its end. Raises TargetError, CommandTimeout, TargetLost."""
         with self.alone(timeout):
-            output, code, line = self._finish(self._begin(command), timeout)
+            with self._changing:
+                self._require_wanted(command)
+                typed = self._typed = self._begin(command)
+                self._ended.clear()
+            try:
+                output, code, line = self._finish(typed, timeout)
+            finally:
+                with self._changing:
+                    self._typed = None
+                    self._ended.set()
+            output = re.split(rb"\^C[^\n]*%b=" % _unlike(typed.tag).encode(), output, maxsplit=1)[0]  # see `leave`
         if on_output is not None:
             on_output(output)
             output = b""
         return ExecResult(line, code, output)
+
+    def in_group(self, line: str, file: str) -> str:
+        """See `Target.in_group`. A shell with job control makes a group of each command, and gives it the terminal."""
+        return f'command={shlex.quote(line)}; {_noted_in(file)} sh -c "$command"; code=$?; rm -f {file}; exit $code'
+
+    def leave(self, file: str) -> None:
+        """See Shell.leave. Ctrl-C ends what runs, or Ctrl-Z stops it, if the console is the shell's terminal. Whether
+        the rest of the shell's line is carried out then, which tells of the end, differs from shell to shell.
+        """
+        mark = _noted_in(file)
+        with self._changing:
+            self._left.append(mark)
+        for key in _KEYS:
+            with self._changing:
+                typed = self._typed
+                if typed is None or mark not in typed.line:
+                    return
+                self._console.write(key)
+                self.type(f"echo {_unlike(typed.tag)}={_INTERRUPTED}")
+            self._ended.wait(LEAVE_SECONDS)
+
+    def _is_left(self, line: str) -> bool:
+        return any(mark in line for mark in self._left)
+
+    def _require_wanted(self, command: str | Sequence[str]) -> None:
+        line = command if isinstance(command, str) else shlex.join(command)
+        if self._is_left(line):
+            raise TargetError(f"`{shorten(line)}` was ended before its turn came")
 
     def put(self, data: bytes, path: str, tell: Callable[[str], None]) -> ExecResult:
         """Write a file by typing it; see Shell.put."""
@@ -121,6 +171,11 @@ class ConsoleShell:
         except WireTimeout as error:
             raise CommandTimeout(error.message, code=124, output="") from None
         return found[1].encode(), int(found[2]), typed.line
+
+
+def _noted_in(file: str) -> str:
+    """The part of an `in_group` with this ``file`` that no other line has."""
+    return f"echo $$ >{file};"
 
 
 def _unlike(tag: str) -> str:

@@ -36,7 +36,7 @@ from nullmodem.targets.process import Child
 from nullmodem.targets.qmp import Monitor
 from nullmodem.targets.share import MOUNT_POINT, Share, check_file
 from nullmodem.targets.spec import CONSOLE_CHARDEV, PROGRAM, Accel, Lines, QemuSpec, command_line
-from nullmodem.targets.target import END_GROUP, Target, TargetExit
+from nullmodem.targets.target import END_GROUP, Target, TargetExit, in_own_group
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,6 +195,10 @@ class QemuTarget(Target):
                 return
             ended = self._exit
         callback(ended)
+
+    def in_group(self, line: str, file: str) -> str:
+        """See `Target.in_group`."""
+        return in_own_group(line, file)
 
     def end_group(self, file: str) -> None:
         """See `Target.end_group`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import CommandTimeout, TargetError
 from nullmodem.targets.ssh import CONNECT_SECONDS, ssh_command
-from nullmodem.targets.target import ExecResult, shorten
+from nullmodem.targets.target import ExecResult, in_own_group, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +50,13 @@ class SshShell:
             return result
         on_output(result.output)
         return ExecResult(line, result.code, b"")
+
+    def in_group(self, line: str, file: str) -> str:
+        """See `Target.in_group`."""
+        return in_own_group(line, file)
+
+    def leave(self, file: str) -> None:
+        """Nothing is in anybody's way: each command has a connection of its own."""
 
     def put(self, data: bytes, path: str, tell: Callable[[str], None]) -> ExecResult:  # noqa: ARG002  # it is quick
         """Write a file there; see Shell.put."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -55,23 +56,30 @@ class TargetExit:
         return self.reason or f"QEMU's exit status is {self.code}"
 
 
-# Asked first; what does not listen has a second.
+# Asked first; what does not listen has a second. dash knows no -- in front of a group's number.
 END_GROUP: Final = (
-    "read group <{file} && kill -TERM -- -$group && usleep 1000000 && kill -KILL -- -$group 2>/dev/null; exit 0"
+    "read group <{file} && kill -TERM -$group && sleep 1 && kill -KILL -$group 2>/dev/null; rm -f {file}; exit 0"
 )
+
+
+def in_own_group(line: str, file: str) -> str:
+    """See `Target.in_group`, where each command has a shell of its own."""
+    # The user's words come first: an error that quotes the beginning of this then quotes them.
+    return (
+        f"command={shlex.quote(line)}; "
+        f"""setsid sh -c 'echo $$ >{file}; exec sh -c "$0"' "$command"; code=$?; rm -f {file}; exit $code"""
+    )
 
 
 class Target(Protocol):
     """A machine with a kernel that has kgdb.
 
     Not every machine can run commands for us, or take files: `exec` and `push` then raise UsageError that says how else
-    to do it. `end_group` ends the processes of the group whose number is in a file on the machine, and does nothing
-    when there is no such file. ``tell`` of `push` is told how far it is, when that takes long. ``ends_with_session``:
-    we have started it, and nobody else uses it. Every method may be called from any thread. All of them raise
-    TargetLost once the machine is gone.
-    to do it. `still_running` waits so many seconds for all commands to end, and names those that have not. ``tell`` of
-    `push` is told how far it is, when that takes long. ``ends_with_session``: we have started it, and nobody else uses
-    it. Every method may be called from any thread. All of them raise TargetLost once the machine is gone.
+    to do it. `in_group` is a shell line that runs another one, and keeps the number of its process group in a file on
+    the machine meanwhile; `end_group` ends the processes of that group, and does nothing when there is no such file.
+    `still_running` waits so many seconds for all commands to end, and names those that have not. ``tell`` of `push` is
+    told how far it is, when that takes long. ``ends_with_session``: we have started it, and nobody else uses it. Every
+    method may be called from any thread. All of them raise TargetLost once the machine is gone.
     """
 
     ends_with_session: bool
@@ -86,6 +94,8 @@ class Target(Protocol):
         timeout: float | None = None,
         on_output: Callable[[bytes], None] | None = None,
     ) -> ExecResult: ...
+
+    def in_group(self, line: str, file: str) -> str: ...
 
     def end_group(self, file: str) -> None: ...
     def still_running(self, timeout: float) -> tuple[str, ...]: ...
