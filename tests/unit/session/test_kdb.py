@@ -25,6 +25,7 @@ def stop_in_kdb(rig: Rig, pc: int) -> None:
 
 
 def test_the_code_that_is_there_now_is_shown(rig: Rig) -> None:
+    rig.live.attach("somebody")
     at = rig.kernel.symbol("do_init_module")
     rig.live.interrupt()
     rig.live.wait_for_stop(PATIENCE_SECONDS)
@@ -53,6 +54,7 @@ def test_another_boot_is_noticed_and_let_go_with_nothing_of_this_session_in_it(r
 
 
 def test_one_that_has_run_into_a_breakpoint_is_shown_at_it_where_they_cannot_be_put_back(rig: Rig) -> None:
+    rig.live.attach("somebody")
     at = rig.hook("do_init_module")
 
     class Losing:

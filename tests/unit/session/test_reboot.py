@@ -86,6 +86,7 @@ def stops_while_it_is_asked(rig: Rig, asked: threading.Event) -> Callable[[], No
 
 
 def test_a_stop_that_is_told_of_during_the_question_is_what_was_wanted(rig: Rig) -> None:
+    rig.live.attach("somebody")
     asked = threading.Event()
     rig.live._break_in = stops_while_it_is_asked(rig, asked)
     rig.live.interrupt()
@@ -99,6 +100,7 @@ def test_a_stop_that_is_told_of_during_the_question_is_what_was_wanted(rig: Rig)
 
 
 def test_a_stop_that_came_while_something_was_asked_is_dealt_with_although_the_line_is_quiet(rig: Rig) -> None:
+    rig.live.attach("somebody")
     asked = threading.Event()
     late = stops_while_it_is_asked(rig, asked)
 
