@@ -128,6 +128,7 @@ class MiniCpus:
         self._broken: list[int] = []
         self._late: list[int] = []
         self._interrupts: dict[int, int] = {}
+        self._losing: set[int] = set()
         self._stopped = 0
         self._by_trap = False  # the last stop was a debug exception
         self._stored: tuple[int, int] | None = None
@@ -141,6 +142,10 @@ class MiniCpus:
     def interrupt(self, cpu: int, handler: int) -> None:
         """Let ``cpu`` be interrupted before its next instruction; the handler's code ends in iret."""
         self._interrupts[cpu] = handler
+
+    def lose_step(self, cpu: int) -> None:
+        """Let the next report of a step of this one get lost: see `Journey.net`."""
+        self._losing.add(cpu)
 
     def settle(self) -> None:
         """What `StaleRegisters.settle` is to do."""
@@ -215,7 +220,9 @@ class MiniCpus:
         if not self._execute(processor):
             return Stop(signal=11, cpu=cpu)
         self._by_trap = True
-        if processor.trap:
+        if processor.trap and cpu in self._losing:
+            self._losing.remove(cpu)
+        elif processor.trap:
             processor.trap = False
             return Stop(cpu=cpu)
         return Stop(cpu=cpu) if self._stored and processor.debug.watches(*self._stored) else None

@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nullmodem.session.stepping import Run, StepPlan
+from nullmodem.session.stepping import Run, SingleStep, StepPlan
 
 if TYPE_CHECKING:
-    from nullmodem.session.stepping import Plan, SingleStep
+    from nullmodem.session.stepping import Plan
+    from nullmodem.session.steps import Steps
 
 
 @dataclass(slots=True)
@@ -36,3 +37,13 @@ class Journey:
         """Whether other threads are to stop at ``pc``, where one is about to be stepped; who steps it alone has a
         breakpoint there that it took out for that."""
         return self.steps_alone or (isinstance(self.outstanding, Run) and pc in self.outstanding.until)
+
+    def net(self, steps: Steps) -> frozenset[int]:
+        """Where the plan's thread is caught that has not reported its step yet, as another one's stop came first.
+
+        An NMI rounds it up then. One that comes in between the debug exception and the reading of DR6 has that cleared
+        when it leaves the debugger (hw_breakpoint_restore in arch/x86/kernel/hw_breakpoint.c): the kernel takes the
+        exception for none (exc_debug_kernel), and the thread goes on to the next instruction, and the next.
+        """
+        awaited = isinstance(self.outstanding, SingleStep) and self.plan.thread in steps
+        return steps.leads_to(self.plan.thread) if awaited else frozenset()

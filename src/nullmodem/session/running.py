@@ -34,7 +34,7 @@ from nullmodem.session.stepping import (
 from nullmodem.session.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
 
     from nullmodem.rsp.replies import StopReply
     from nullmodem.session.hooks import Hook
@@ -187,10 +187,11 @@ class Runner:
             keeping=self._journey.passing or bool(move.through),
             dropping=move.through,
         )
-        arm(extra=self._temporary(move), without=without)
+        extra = self._traps(move.until | self._net())
+        arm(extra=extra, without=without)
         if self.registers.before_leaving(trapped=self._trapped) and not move.deliver:
             with contextlib.suppress(StubError):  # where no trap may stand it goes on as it is
-                arm(extra=(*self._temporary(move), self._trap(pc)), without=without - {pc})
+                arm(extra=(*extra, *self._traps({pc})), without=without - {pc})
         self._leave()
         if move.deliver:
             self._journey.outstanding = Run()
@@ -208,7 +209,8 @@ class Runner:
         # kernel does not survive it. What a step writes is found by comparing what is watched (`on_stepped`).
         # What the plan waits for elsewhere stays in: its thread may get there while this one is taken on.
         move = self._journey.outstanding
-        extra = self._temporary(move) if isinstance(move, Run) else ()
+        waits = isinstance(move, Run) or self._target.thread != self.plan_thread
+        extra = self._traps(move.until if isinstance(move, Run) else self._net()) if waits else ()
         keeping = isinstance(self._journey.plan, RangePlan)
         held = self._steps.held
         self._table.synchronise(extra=extra, without=self._steps.places, held=held, watching=False, keeping=keeping)
@@ -219,7 +221,8 @@ class Runner:
     def _wait_at_guard(self) -> None:
         """Have this thread stopped again where a debug register has stopped it."""
         self.guard.stop_again()
-        self._table.synchronise(without=self._steps.places, held=self._steps.held, watching=False)
+        extra, without, held = self._traps(self._net()), self._steps.places, self._steps.held
+        self._table.synchronise(extra=extra, without=without, held=held, watching=False)
         self.registers.before_leaving(trapped=self._trapped)
         self._leave()
         self._stub.resume()
@@ -238,11 +241,12 @@ class Runner:
         self._passed = None
         return True
 
-    def _temporary(self, move: Run) -> tuple[Breakpoint, ...]:
-        return tuple(map(self._trap, move.until))
+    def _net(self) -> frozenset[int]:
+        return frozenset() if self.registers.alone() else self._journey.net(self._steps)
 
-    def _trap(self, address: int) -> Breakpoint:
-        return Breakpoint(BreakpointKind.SOFTWARE, address, self._stub.arch.breakpoint_length)
+    def _traps(self, addresses: Set[int]) -> tuple[Breakpoint, ...]:
+        length = self._stub.arch.breakpoint_length
+        return tuple(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in addresses)
 
     # -- stopping ------------------------------------------------------------------------------------------------
 
@@ -296,10 +300,9 @@ class Runner:
         if signal != SIGTRAP:
             self._steps.forget()
             return Arrival.UNEXPLAINED
-        # A stepping thread that hits a breakpoint, or is broken into, was so in an interrupt; its step is still to be
-        # reported.
+        # A stepping thread that is broken into was so in an interrupt; its step is still to be reported.
         by_register = self._table.hardware_at(pc)
-        stepped = not hit and not self.is_break_in(pc) and self._steps.is_reported(by_register=by_register)
+        stepped = not self.is_break_in(pc) and self._steps.is_reported(trapped=hit, by_register=by_register)
         if stepped:
             self._steps.ended()
         if pc in self.hooks and (hit or stepped):

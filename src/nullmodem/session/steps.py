@@ -63,14 +63,24 @@ class Steps:
         """The target's thread has stopped with a fault: the kernel forgets the step when that is handed back."""
         self._under_way.pop(self._target.thread or 0, None)
 
-    def is_reported(self, *, by_register: bool) -> bool:
-        """Whether the target's thread, if it is one of them, has stopped because its step is done; ``by_register``: a
-        debug register stands there. Then it may be an interrupt on top of the step that came there, which has not the
-        trap flag that the processor keeps for the thread and shows when it has stepped."""
+    def leads_to(self, thread: int | None) -> frozenset[int]:
+        """Where a thread that steps comes, as far as that is known."""
+        before = self._under_way.get(thread or 0)
+        return before.leads_to if before is not None else frozenset()
+
+    def is_reported(self, *, trapped: bool, by_register: bool) -> bool:
+        """Whether the target's thread, if it is one of them, has done its step.
+
+        ``trapped``: it was stopped by a breakpoint; ``by_register``: a debug register stands there. Then it may be an
+        interrupt on top of the step, which has not the trap flag that the processor keeps for the thread, and shows
+        when that one has stepped.
+        """
         if self._target.thread not in self._under_way:
             return False
-        if not by_register or self._arch.trap_flag is None:
+        if not (trapped or by_register):
             return True
+        if self._arch.trap_flag is None:
+            return not trapped
         name, bit = self._arch.trap_flag
         return bool(self._target.value(name) & bit)
 

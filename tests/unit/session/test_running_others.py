@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import StopReason
@@ -90,3 +92,23 @@ def test_a_break_in_on_another_processor_waits_for_a_step_alone_but_not_again_an
         cpus._schedule = iter([1] * 100)
         assert track.go(StepPlan(FIRST, alone=True)) == (StopReason.INTERRUPT, BREAK_IN + 1)
         assert shown == [SECOND]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_step_whose_report_got_lost_in_another_ones_stop_ends_where_it_ends(*, alone: bool, wanted: bool) -> None:
+    """The kernel may lose it, and the thread goes on with its trap flag set."""
+    code = (INC, INC, INC, DEC, DEC, SELF)
+    at = addresses(*code)
+    cpu = machine(*code, cpus=2, entries=(at[0], at[3]))
+    with track_on(cpu, cpus := MiniCpus(cpu, schedule=(1, 0, 1, 0, 0, 0, 0))) as track:
+        track.owner.passes.add(at[4])
+        track.table.want("me", soft(at[4]))
+        if wanted:
+            track.table.want("gdb", soft(at[1]))
+        cpus.lose_step(0)
+        reason = StopReason.BREAKPOINT if wanted else StopReason.STEP
+        assert track.go(StepPlan(FIRST, alone=alone)) == (reason, at[1])
+        assert (track.target.thread, track.runner.late_steps - {SECOND}) == (FIRST, frozenset())
+        assert cpus.processors[0].executed == [at[0]]
+        assert track.go(StepPlan(FIRST, alone=alone)) == (StopReason.STEP, at[2])
