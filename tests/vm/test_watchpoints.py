@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.vm, pytest.mark.gdb]
 
+RUN = "/sys/module/watched/parameters/run"
+
 
 @pytest.fixture
 def watched(shared_bench: Bench) -> Bench:
@@ -26,7 +28,7 @@ def watched(shared_bench: Bench) -> Bench:
 def touches(bench: Bench, gdb: Gdb, amount: int) -> list[tuple[str, str, str]]:
     """Put ``amount`` through the module's functions: (function, old value, new value) of every stop on the way."""
     gdb("tbreak show_refcnt")  # is called last
-    command = bench.start(gdb, f"echo {amount} > /sys/module/watched/parameters/run; cat /sys/module/watched/refcnt")
+    command = bench.start(gdb, f"echo {amount} > {RUN}; cat /sys/module/watched/refcnt")
     seen = []
     said = gdb.wait()
     while "show_refcnt (" not in said:
@@ -63,6 +65,29 @@ def test_a_watchpoint_on_a_whole_struct_sees_each_member(watched: Bench) -> None
         "watched_disturb",
         "watched_double",
     ]
+
+
+def test_a_watchpoint_that_is_deleted_where_it_stopped_stops_nothing_more(watched: Bench) -> None:
+    """The next two writes are those of the same task, at other places."""
+    gdb = watched.gdb()
+    gdb("watch watched.value")
+    running = watched.start(gdb, f"echo 5 > {RUN}")
+    assert "watched_assign (" in gdb.wait()
+    gdb("delete")
+    watched.finish(gdb, running)
+    watched.interrupt(gdb)
+
+
+def test_a_watchpoint_that_is_set_where_another_stopped_stops_as_well(watched: Bench) -> None:
+    gdb = watched.gdb()
+    gdb("watch watched.value")
+    running = watched.start(gdb, f"echo 5 > {RUN}")
+    assert "watched_assign (" in gdb.wait()
+    gdb("watch watched.other")
+    assert "watched_disturb (" in gdb("continue")
+    gdb("delete")
+    watched.finish(gdb, running)
+    watched.interrupt(gdb)
 
 
 def test_a_read_watchpoint_sees_the_read_and_no_write(watched: Bench) -> None:
