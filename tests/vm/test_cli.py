@@ -103,7 +103,9 @@ def test_modules_are_loaded_reloaded_and_unloaded_by_name_or_path(
     cli.serve(str(simple))
     assert cli.good("load", "simple", "greeting=first words") == "simple is loaded\n"
     assert cli.good("exec", "--", "cat", "/dev/simple") == "first words"
-    assert "loaded already" in cli.bad("load", "simple", code=2)
+    complaint = cli.bad("load", "simple", code=2)
+    assert "loaded already" in complaint
+    assert "`nullmodem reload simple`, `target.reload('simple')` in Python, unloads it first" in complaint
 
     source = simple / "simple.c"
     source.write_text(source.read_text(encoding="utf-8").replace("strlen(greeting)", "9"), encoding="utf-8")

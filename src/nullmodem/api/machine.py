@@ -179,8 +179,10 @@ class Machine:
         known = self._find(name)
         words = parameters_for(known.built, parameters)
         if self._is_loaded(known.built.name):
-            msg = f"{known.built.name} is loaded already"
-            raise UsageError(msg, hint=f"`nullmodem reload {known.built.name}` unloads it first.")
+            own = known.built.name
+            msg = f"{own} is loaded already"
+            hint = f"`nullmodem reload {own}`, `target.reload({own!r})` in Python, unloads it first."
+            raise UsageError(msg, hint=hint)
         self._known[known.built.name] = replace(known, parameters=tuple(parameters))
         return self._start(self._insmod(known.built, words, tell))
 
