@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 # Each test process may boot a target of its own: half a gigabyte and one CPU at full load.
-TEST_JOBS ?= 2
+TEST_JOBS ?= 3
 # More arguments for pytest, for one: make test TEST_ARGS='-k framing'
 TEST_ARGS ?=
 
@@ -33,7 +33,7 @@ demo-serial: ## the same over one cable for console and kgdb, with a terminal se
 	@$(BIN)/python demo/serial_line.py
 
 .PHONY: test
-test: setup lint ## all checks and all tests, real kernels included (TEST_JOBS=2, TEST_ARGS=)
+test: setup lint ## all checks and all tests, real kernels included (TEST_JOBS=3, TEST_ARGS=)
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder -m 'not soak' $(TEST_ARGS)
 
 .PHONY: unit
