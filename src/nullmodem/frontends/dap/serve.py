@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CHUNK: Final = 1 << 16
+_ESTABLISHED: Final = "01"
+"""TCP_ESTABLISHED (include/net/tcp_states.h), as the table of connections has it."""
 
 
 def converse(source: int, sink: int, gdb: str | None = None) -> int:
@@ -69,20 +72,31 @@ def _serve_one(connection: socket.socket, gdb: str | None) -> None:
 def is_this_user(connection: socket.socket) -> bool:
     """Whether a TCP peer on this machine is a process of this user or root, by the kernel's own table of connections.
 
-    An editor may have any command executed here: it must be nobody else's. Raises UsageError when that cannot be told.
+    An editor may have any command executed here: it must be nobody else's. A peer that has closed already is nobody's:
+    of a socket without an owner the kernel says that it is root's (net/core/sock.c sock_i_uid). Raises UsageError when
+    who it is cannot be told.
     """
     table = Path("/proc/net/tcp6" if connection.family == socket.AF_INET6 else "/proc/net/tcp")
-    wanted = connection.getpeername()[1], connection.getsockname()[1]
+    try:
+        wanted = [_in_table(connection.family, name) for name in (connection.getpeername(), connection.getsockname())]
+    except OSError:  # it has reset the connection
+        return False
     try:
         lines = table.read_text(encoding="ascii").splitlines()[1:]
     except OSError as error:
         raise UsageError(f"{table} cannot be read, so who connects cannot be told: {error.strerror}") from error
     for line in lines:
-        fields = line.split()
-        ports = tuple(int(field.rpartition(":")[2], 16) for field in fields[1:3])
-        if ports == wanted:
-            return int(fields[7]) in (os.getuid(), 0)
+        _number, *ends, state, _queues, _timer, _retransmissions, owner, _timeout, inode = line.split()[:10]
+        if ends == wanted:
+            return state == _ESTABLISHED and inode != "0" and int(owner) in (os.getuid(), 0)
     return False
+
+
+def _in_table(family: int, name: tuple[str, int]) -> str:
+    """An address and port as the kernel's table has them: words of the machine's own byte order, in hexadecimal."""
+    packed = socket.inet_pton(family, name[0].partition("%")[0])
+    words = [packed[at : at + 4] for at in range(0, len(packed), 4)]
+    return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words) + f":{name[1]:04X}"
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
