@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from nullmodem.api import control_protocol as protocol
@@ -17,7 +18,7 @@ from nullmodem.kbuild.progress import silent
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from nullmodem.api.facts import ModuleFacts
@@ -43,6 +44,9 @@ class RemoteMachine:
     def __init__(self, session: RunningSession) -> None:
         """Raises SessionError for a session of a nullmodem that speaks another protocol."""
         self.session = session
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._abandoned = False
         if session.record.protocol != protocol.VERSION:
             version = session.record.version
             msg = f"the session {session.name!r} was started by nullmodem {version}, which speaks another protocol"
@@ -132,7 +136,7 @@ class RemoteMachine:
 
     def _lasts(self, request: protocol.Request, ending: int, on_note: Callable[[str], None]) -> None:
         """What the session does until we hang up, once it has begun."""
-        with self._connect(None) as connection:
+        with self._waiting(None) as connection:
 
             def begun(text: str) -> None:
                 on_note(text)
@@ -150,6 +154,17 @@ class RemoteMachine:
         events = RemoteEvents(self._connect(None), self._gone)
         events.begin()
         return events
+
+    def abandon(self) -> None:
+        """Have every request that waits for its answer raise SessionError, and all from now on, but for `stop`.
+
+        The session gives up what they asked for. From any thread.
+        """
+        with self._lock:
+            self._abandoned = True
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def stop(self, timeout: float = ANSWER_SECONDS) -> None:
         """End the session; returns when it has ended."""
@@ -175,8 +190,22 @@ class RemoteMachine:
         on_note: Callable[[str], None] = _nobody,
         timeout: float | None = None,
     ) -> T:
-        with self._connect(timeout) as connection:
+        with self._waiting(timeout) as connection:
             return self._exchange(connection, request, result, progress, on_output, on_note)
+
+    @contextlib.contextmanager
+    def _waiting(self, timeout: float | None) -> Iterator[socket.socket]:
+        """A connection that `abandon` ends."""
+        with self._connect(timeout) as connection:
+            with self._lock:
+                if self._abandoned:
+                    raise self._gone()
+                self._open.add(connection)
+            try:
+                yield connection
+            finally:
+                with self._lock:
+                    self._open.discard(connection)
 
     def _connect(self, timeout: float | None) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
@@ -226,6 +255,8 @@ class RemoteMachine:
         raise self._gone()
 
     def _gone(self) -> SessionError:
+        if self._abandoned:
+            return SessionError(f"what was asked of the session {self.session.name!r} was given up")
         return SessionError(f"the session {self.session.name!r} ended before it had answered")
 
     def _silent(self, timeout: float) -> WireTimeout:

@@ -12,13 +12,13 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from nullmodem.errors import NullmodemError, UsageError
-from nullmodem.frontends.dap.cancelling import Cancelling
 from nullmodem.frontends.dap.capabilities import CAPABILITIES
 from nullmodem.frontends.dap.codec import Request
 from nullmodem.frontends.dap.commands import Commands, in_background
 from nullmodem.frontends.dap.configuration import Request as Kind
 from nullmodem.frontends.dap.configuration import parse_configuration
 from nullmodem.frontends.dap.debuggee import SOON_SECONDS, Beginning
+from nullmodem.frontends.dap.forwarding import BREAKPOINTS, LOOK, RUN, Forwarding
 from nullmodem.frontends.dap.incoming import Incoming
 from nullmodem.frontends.dap.loading import Loading, module_of
 
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from nullmodem.frontends.dap.debuggee import Debuggee
     from nullmodem.frontends.dap.editor import Editor
 
-_RUN: Final = frozenset({"continue", "next", "stepIn", "stepOut"})
-_BREAKPOINTS: Final = frozenset(
-    {"setBreakpoints", "setFunctionBreakpoints", "setExceptionBreakpoints", "setDataBreakpoints",
-     "setInstructionBreakpoints"}
-)  # fmt: skip
-_LOOK: Final = frozenset(
-    {"stackTrace", "scopes", "variables", "setVariable", "setExpression", "source", "readMemory",
-     "writeMemory", "disassemble", "dataBreakpointInfo", "completions", "loadedSources", "breakpointLocations"}
-)  # fmt: skip
 _ENDS: Final = ("disconnect", "terminate")
+PATIENCE_SECONDS: Final = 3.0
 
 
 class Conversation:
-    """``default_gdb`` is used where a configuration names none."""
+    """``default_gdb`` is used where a configuration names none. What is under way when the editor wants the end, or
+    has gone, is given up after ``patience`` seconds.
+    """
 
-    def __init__(self, editor: Editor, read: Callable[[], bytes], default_gdb: str | None = None) -> None:
+    def __init__(
+        self,
+        editor: Editor,
+        read: Callable[[], bytes],
+        default_gdb: str | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._editor = editor
         urgent = {
             "pause": self._pause,
@@ -61,8 +61,10 @@ class Conversation:
         self._client: dict[str, Any] = {}
         self._configured = False
         self._ended = False
+        self._gives_up = False
+        self._patience = patience
         self._lock = threading.Lock()
-        self._cancelling = Cancelling()
+        self._forwarding = Forwarding(editor)
         self._known_threads: list[dict[str, Any]] = []
         self._table: dict[str, Callable[[Request], None]] = {
             "initialize": self._initialize,
@@ -78,9 +80,9 @@ class Conversation:
             "modules": self._modules,
             "threads": self._threads,
             "exceptionInfo": self._exception_info,
-            **dict.fromkeys(_RUN, self._run),
-            **dict.fromkeys(_BREAKPOINTS, self._set_breakpoints),
-            **dict.fromkeys(_LOOK, self._look),
+            **dict.fromkeys(RUN, self._run),
+            **dict.fromkeys(BREAKPOINTS, self._set_breakpoints),
+            **dict.fromkeys(LOOK, self._look),
         }
 
     def run(self) -> int:
@@ -99,7 +101,7 @@ class Conversation:
         if self._incoming.is_empty:
             self._go_on()
         request = self._incoming.get()
-        if request is not None and request.command not in _BREAKPOINTS:
+        if request is not None and request.command not in BREAKPOINTS:
             self._go_on()
         return request
 
@@ -115,8 +117,12 @@ class Conversation:
     # -- what does not wait its turn -----------------------------------------------------------------------------
 
     def _give_up(self) -> None:
+        """The end is what the editor waits for, or it has gone: nothing that is under way may keep it back for long."""
         with self._lock:
-            if self._debuggee is None and self._beginning is not None:
+            self._gives_up = True
+            if self._debuggee is not None:
+                self._debuggee.break_off_in(self._patience)
+            elif self._beginning is not None:
                 self._beginning.abandon()
 
     def _pause(self, _request: Request) -> None:
@@ -137,25 +143,26 @@ class Conversation:
             self._editor.output(f"nullmodem: {error}\n", "stderr")
 
     def _cancel(self, request: Request) -> None:
-        number = request.arguments.get("requestId")
-        at_gdb = self._cancelling.cancel(number) if isinstance(number, int) else None
-        if at_gdb is not None and self._debuggee is not None:
-            self._debuggee.gdb.send("cancel", {"requestId": at_gdb}, lambda _answer: None)
+        debuggee = self._debuggee
+        self._forwarding.cancel(request.arguments.get("requestId"), debuggee.gdb if debuggee is not None else None)
 
     # -- one by one ----------------------------------------------------------------------------------------------
 
     def _handle(self, request: Request) -> None:
         handler = self._table.get(request.command)
-        cancelled = self._cancelling.is_cancelled(request.seq)
+        cancelled = self._forwarding.is_cancelled(request)
+        if handler is None:
+            self._editor.refuse(request, f"there is no request {request.command[:40]!r}")
+        elif cancelled:
+            self._editor.pass_on(request, {"success": False, "message": "cancelled"})
+        elif not self._initialized and request.command not in ("initialize", *_ENDS):
+            self._editor.refuse(request, f"{request.command} before initialize")
+        else:
+            self._try(handler, request)
+
+    def _try(self, handler: Callable[[Request], None], request: Request) -> None:
         try:
-            if handler is None:
-                self._editor.refuse(request, f"there is no request {request.command[:40]!r}")
-            elif cancelled:
-                self._editor.pass_on(request, {"success": False, "message": "cancelled"})
-            elif not self._initialized and request.command not in ("initialize", *_ENDS):
-                self._editor.refuse(request, f"{request.command} before initialize")
-            else:
-                handler(request)
+            handler(request)
         except NullmodemError as error:
             self._editor.fail(request, error)
         except Exception as error:  # whatever it is, the editor waits for an answer
@@ -185,6 +192,8 @@ class Conversation:
             raise
         with self._lock:
             self._debuggee = debuggee
+            if self._gives_up:
+                debuggee.break_off_in(self._patience)
         if configuration["module"] is not None:
             self._loading = Loading(debuggee, configuration["module"])
         self._editor.respond(request)
@@ -263,30 +272,8 @@ class Conversation:
         change: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         deliver: Callable[[dict[str, Any]], None] | None = None,
     ) -> bool:
-        """Have gdb answer; returns when it has, and whether it did what was asked. ``change`` makes another body of the
-        answer's; ``deliver`` gets the answer instead of the editor."""
-        debuggee = self._need()
-        done = threading.Event()
-        good = False
-
-        def answered(message: dict[str, Any]) -> None:
-            nonlocal good
-            good = bool(message.get("success"))
-            if good and change is not None:
-                body = message.get("body")
-                message = {**message, "body": change(body if isinstance(body, dict) else {})}
-            if deliver is not None:
-                deliver(message)
-            else:
-                self._editor.pass_on(request, message)
-            done.set()
-
-        number = debuggee.gdb.send(request.command, request.arguments, answered)
-        if not done.is_set():
-            self._cancelling.given_to_gdb(request.seq, number)
-        done.wait()
-        self._cancelling.answered(request.seq)
-        return good
+        """See `Forwarding.forward`."""
+        return self._forwarding.forward(self._need().gdb, request, change, deliver)
 
     def _look(self, request: Request) -> None:
         self._forward(request)
@@ -379,10 +366,11 @@ class Conversation:
             self._forward(request)
             return
         if expression.split()[:1] == ["nullmodem"]:
-            if debuggee.state.running:
-                debuggee.runs_within(SOON_SECONDS)
-            text = Commands(debuggee.remote, self._editor.output).run(expression)
-            self._editor.respond(request, {"result": text, "variablesReference": 0})
+            # In a thread: it may end only when the editor has let the target go on.
+            typed = threading.Thread(
+                target=self._try, args=(self._command, request), name="nullmodem-dap-typed", daemon=True
+            )
+            typed.start()
             return
         if in_background(expression) is not None:
             if debuggee.state.running:
@@ -393,6 +381,13 @@ class Conversation:
         if debuggee.state.running:
             arguments = {name: value for name, value in arguments.items() if name != "frameId"}
         self._forward_standing(Request(request.seq, "evaluate", arguments))
+
+    def _command(self, request: Request) -> None:
+        debuggee = self._need()
+        if debuggee.state.running:
+            debuggee.runs_within(SOON_SECONDS)
+        text = Commands(debuggee.remote, self._editor.output).run(str(request.arguments["expression"]))
+        self._editor.respond(request, {"result": text, "variablesReference": 0})
 
 
 _LOADED: Final = {"description": "a module was loaded; its init has not run", "breakMode": "always"}

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 ATTACH_SECONDS: Final = 90.0
 RESUME_SECONDS: Final = 30.0
+CLOSE_SECONDS: Final = 15.0
+"""For gdb to let the target go. It takes a second, and longer on a slow line."""
 SOON_SECONDS: Final = 2.0
 """Between gdb's answer that it goes on, and the target's going."""
 
@@ -110,6 +112,8 @@ class Debuggee:
         self._on_end = on_end
         self._closing = False
         self._over = False
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
         status = remote.status()
         self.vmlinux = status.target.vmlinux
         self.events: RemoteEvents = remote.watch()
@@ -179,6 +183,7 @@ class Debuggee:
 
     def _gdb_ended(self) -> None:
         self._over = True
+        self.state.end()
         if not self._closing:
             self._on_end("gdb has ended by itself; the target was released as if it had been disconnected")
 
@@ -226,14 +231,35 @@ class Debuggee:
         """Whether this adapter has started the session."""
         return self.process is not None
 
+    def break_off_in(self, seconds: float | None) -> None:
+        """Have whatever gdb and the session are at given up then, so that `close` can be called, and comes to an end:
+        the session puts the target in order as for any gdb that has vanished. None takes that back. From any thread.
+        """
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = None
+            if seconds is not None:
+                self._timer = threading.Timer(seconds, self._break_off)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _break_off(self) -> None:
+        self._closing = True
+        self.gdb.kill()
+        self.remote.abandon()
+
     def close(self, *, keep: bool = False) -> None:
         """Disconnect gdb; end the session if it is ours, unless ``keep``. What is not ours is left as it was found."""
         self._closing = True
+        self.break_off_in(CLOSE_SECONDS)
         if not self._over:
             with contextlib.suppress(NullmodemError):
                 self.state.stop_quietly(self.gdb)
-                self.gdb.ask("disconnect", {"terminateDebuggee": False}, timeout=10.0)
+                self.gdb.ask("disconnect", {"terminateDebuggee": False})
         self.gdb.close()
+        self.break_off_in(None)
+        self.remote.abandon()
         self.events.close()
         if self._watcher.is_alive():
             self._watcher.join()

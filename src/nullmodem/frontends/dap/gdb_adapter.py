@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -114,6 +116,12 @@ class GdbAdapter:
         body = answers[0].get("body")
         return body if isinstance(body, dict) else {}
 
+    def kill(self) -> None:
+        """Have it end, with what it has started, whatever it does: nothing waits for it any more. From any thread."""
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """End it, and wait until it has. Safe to call twice."""
         assert self._process.stdin is not None
@@ -122,7 +130,7 @@ class GdbAdapter:
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             self._process.wait()
         self._thread.join()
         assert self._process.stdout is not None

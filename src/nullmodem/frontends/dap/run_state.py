@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from nullmodem.errors import WireTimeout
+from nullmodem.errors import SessionError, WireTimeout
 
 if TYPE_CHECKING:
     from nullmodem.frontends.dap.gdb_adapter import GdbAdapter
@@ -33,6 +33,7 @@ class RunState:
         self._quiet = False
         self._resumes = 0
         self._asked = False
+        self._ended = False
         self._kept: dict[str, Any] | None = None
 
     @property
@@ -69,7 +70,14 @@ class RunState:
     def wait_until_gone(self, resumes: int, seconds: float) -> bool:
         """Whether the target, which had gone on ``resumes`` times, does so once more, or gdb reports a stop instead."""
         with self._lock:
-            return self._lock.wait_for(lambda: self._resumes > resumes or not self._running, seconds)
+            self._lock.wait_for(lambda: self._resumes > resumes or not self._running or self._ended, seconds)
+            return self._resumes > resumes or not self._running
+
+    def end(self) -> None:
+        """gdb has ended: nothing will be reported any more."""
+        with self._lock:
+            self._ended = True
+            self._lock.notify_all()
 
     def not_resumed(self) -> None:
         """gdb was, and did not."""
@@ -89,7 +97,8 @@ class RunState:
 
     def wait_until_stopped(self, seconds: float) -> bool:
         with self._lock:
-            return self._lock.wait_for(lambda: not self._running, seconds)
+            self._lock.wait_for(lambda: not self._running or self._ended, seconds)
+            return not self._running
 
     def stop_quietly(self, gdb: GdbAdapter) -> None:
         """Have the target stand, if it runs. Raises WireTimeout when it does not."""
@@ -100,7 +109,7 @@ class RunState:
         self.interrupt(gdb)
 
     def interrupt(self, gdb: GdbAdapter) -> None:
-        """Have a target that runs stop. Raises WireTimeout when it does not.
+        """Have a target that runs stop. Raises WireTimeout when it does not, SessionError when gdb has ended.
 
         It is asked again after a while: when gdb has just been told of a stop that it does not show, as of a log
         point's, its interrupt reaches a target that stands, and is lost when gdb lets that go on.
@@ -109,6 +118,8 @@ class RunState:
             gdb.send("pause", {"threadId": 0}, _ignore)
             if self.wait_until_stopped(AGAIN_SECONDS):
                 return
+            if self._ended:
+                raise SessionError("gdb has ended")
         with self._lock:
             self._asked = False
         raise WireTimeout(f"the target did not stop within {ATTEMPTS * AGAIN_SECONDS:.0f} s")

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of a conversation when something is under way, or goes wrong: with a gdb that does what a test wants."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.conversing import Talk, conversing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def talk() -> Iterator[Talk]:
+    with conversing() as conversation:
+        yield conversation
+
+
+def running(talk: Talk, *gdb_commands: str) -> None:
+    talk.join(*gdb_commands, stopOnEntry=False)
+    talk.configured()
+    talk.event("continued")
+
+
+def test_a_command_that_waits_for_the_target_keeps_nothing_else_waiting(talk: Talk) -> None:
+    goes_on = threading.Event()
+    talk.machine.act = lambda _verb, _out: 0 if goes_on.wait(30) else 1
+    running(talk)
+    used = talk.send("evaluate", expression="nullmodem exec cat /dev/simple", context="repl")
+    talk.ask("pause", threadId=7)
+    talk.stopped(reason="pause")
+    talk.ask("stackTrace", threadId=7)
+    talk.go_on()
+    goes_on.set()
+    assert talk.answer(used)["body"]["result"] == ""
+
+
+# -- the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_on_the_target_is_given_up_when_the_editor_disconnects(talk: Talk) -> None:
+    release = threading.Event()
+    talk.machine.act = lambda _verb, _out: int(release.wait(30))
+    running(talk)
+    used = talk.send("evaluate", expression="nullmodem exec cat /dev/simple", context="repl")
+    talk.ask("threads")
+    try:
+        talk.ask("disconnect")
+        assert "was given up" in talk.answer(used)["message"]
+        assert talk.machine.cancelled.wait(30)
+    finally:
+        release.set()
+
+
+@pytest.mark.parametrize("stands", [True, False])
+@pytest.mark.parametrize("polite", [True, False])
+def test_a_gdb_that_is_busy_for_ever_does_not_keep_the_end_back(talk: Talk, *, polite: bool, stands: bool) -> None:
+    talk.join(stopOnEntry=stands)
+    talk.configured()
+    busy = talk.send("evaluate", expression="hang", context="repl")
+    if polite:
+        end = talk.send("disconnect")
+        assert talk.answer(busy)["message"] == "gdb has ended"
+        assert talk.answer(end)["success"]
+    else:
+        talk.hang_up()
+    talk.ended()
+    assert talk.pending("terminated") == []
+
+
+def test_the_end_is_kept_back_by_nothing_that_was_sent_while_the_session_was_joined(talk: Talk) -> None:
+    talk.ask("initialize", linesStartAt1=True)
+    talk.send("attach", session="simple", showConsole=False)
+    talk.send("evaluate", expression="hang", context="repl")
+    talk.hang_up()
+    talk.ended()
+
+
+def test_a_build_is_given_up_when_the_editor_has_gone(talk: Talk) -> None:
+    release, building = threading.Event(), threading.Event()
+    build = talk.machine.build
+
+    def slow(*arguments: object) -> object:
+        building.set()
+        release.wait(30)
+        return build(*arguments)  # type: ignore[arg-type]
+
+    talk.machine.build = slow  # type: ignore[assignment,method-assign]
+    talk.join(module="/m/simple")
+    talk.send("configurationDone")
+    assert building.wait(30)
+    try:
+        talk.hang_up()
+        talk.ended()
+    finally:
+        release.set()
