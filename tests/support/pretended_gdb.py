@@ -4,7 +4,8 @@
 
 What it is told to do differently are gdb commands, and so come in the configuration:
 
-- ``refuse-continue``: until breakpoints have been set a second time it does not go on, as with one where no memory is;
+- ``refuse-continue``: it does not go on until breakpoints have been set twice, as with one where no memory is;
+- ``refuse-second``: it does not go on while breakpoints have been set once;
 - ``die``: it ends as soon as it is asked for modules.
 
 It never answers an ``evaluate`` of ``hang``, and nothing else from then on.
@@ -38,9 +39,9 @@ def answer(command, arguments):
     if command == "threads":
         return {"threads": [{"id": 7, "name": "CPU 0"}]}
     if command == "continue":
-        if "refuse-continue" in sys.argv and SET["breakpoints"] < 2:
+        refused = (0, 1) if "refuse-continue" in sys.argv else (1,) if "refuse-second" in sys.argv else ()
+        if SET["breakpoints"] in refused:
             return MISHAP
-        say(type="event", event="continued", body={"threadId": 7, "allThreadsContinued": True})
     if command == "setInstructionBreakpoints":
         SET["breakpoints"] += 1
         return {"breakpoints": [{"id": 1, "verified": True} for _each in arguments["breakpoints"]]}

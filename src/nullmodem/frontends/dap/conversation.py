@@ -110,7 +110,7 @@ class Conversation:
         if debuggee is None or not debuggee.state.quiet:
             return
         try:
-            debuggee.let_run()
+            debuggee.let_run(only_if_quiet=True)
         except NullmodemError as error:
             self._editor.output(f"nullmodem: the target could not be let run: {error}\n", "stderr")
 
@@ -212,23 +212,23 @@ class Conversation:
         self._configured = True
         self._editor.respond(request)
         debuggee.news.begin()
-        if self._loading is not None:
-            try:
+        debuggee.state.hide()
+        try:
+            if self._loading is not None:
                 self._loading.start(configuration)
-            except NullmodemError as error:
-                self._editor.output(f"nullmodem: {error}\n", "stderr")
-                self._stand()
-        elif configuration["stopOnEntry"]:
-            self._stand()
-        else:
-            debuggee.let_run()
+            elif configuration["stopOnEntry"]:
+                self._stand(debuggee)
+            else:
+                debuggee.let_run()
+        except NullmodemError as error:
+            self._editor.output(f"nullmodem: {error}\n", "stderr")
+            self._stand(debuggee)
 
-    def _stand(self) -> None:
-        """Say that the target stands, where it was stopped."""
-        threads = self._need().gdb.ask("threads").get("threads", [])
-        first = threads[0]["id"] if threads else 1
-        body = {"reason": "pause", "description": "Stopped where it was", "threadId": first, "allThreadsStopped": True}
-        self._editor.event("stopped", body)
+    def _stand(self, debuggee: Debuggee) -> None:
+        """Say that the target stands where it was stopped, if it does, and the editor does not know."""
+        kept = debuggee.state.show()
+        if kept is not None:
+            self._editor.event("stopped", {**kept, "reason": "pause", "description": "Stopped where it was"})
 
     def _restart(self, request: Request) -> None:
         self._need()

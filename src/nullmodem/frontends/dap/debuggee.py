@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import find_session
@@ -162,14 +162,29 @@ class Debuggee:
     def _monitor(self, command: str) -> str:
         return str(self.gdb.ask("evaluate", {"expression": f"monitor {command}", "context": "repl"}).get("result", ""))
 
-    def let_run(self) -> None:
-        """Have the target run; it does when this returns. gdb's own answer comes before that."""
+    def let_run(self, *, only_if_quiet: bool = False) -> None:
+        """Have the target run; it does when this returns. gdb's own answer comes before that.
+
+        Raises GdbRefused when it cannot, as when a breakpoint is set where no memory is: the editor is told that it
+        stands.
+        """
         target = self.remote.status().target
-        if not self.state.set_out():
+        if not self.state.set_out(only_if_quiet=only_if_quiet):
             return
-        self.gdb.ask("continue", {"threadId": 0})
+        try:
+            self.gdb.ask("continue", {"threadId": 0})
+        except GdbRefused as error:
+            self._stays(str(error))
+            raise
         if target.stop is not None and not self.state.wait_until_gone(target.resumes, RESUME_SECONDS):
             raise WireTimeout(f"the target was not resumed within {RESUME_SECONDS:.0f} s")
+
+    def _stays(self, why: str) -> None:
+        """gdb was to let the target go, and did not."""
+        self.state.not_resumed()
+        if not self.gdb.ended:
+            body = {"reason": "pause", "description": "The target cannot go on", "text": why}
+            self.editor.event("stopped", {**body, "threadId": self.state.thread, "allThreadsStopped": True})
 
     def runs_within(self, seconds: float) -> bool:
         """Whether the target, which gdb was told to let go, does so by then: gdb answers before that."""
@@ -222,7 +237,11 @@ class Debuggee:
                 return
             if self.state.set_out():
                 self.editor.event("continued", {"threadId": 0, "allThreadsContinued": True})
-                self.gdb.send("continue", {"threadId": 0}, lambda _answer: None)
+                self.gdb.send("continue", {"threadId": 0}, self._followed)
+
+    def _followed(self, answer: dict[str, Any]) -> None:
+        if not answer.get("success"):
+            self._stays(str(answer.get("message", "")))
 
     # -- the end -------------------------------------------------------------------------------------------------
 

@@ -116,6 +116,10 @@ class GdbAdapter:
         body = answers[0].get("body")
         return body if isinstance(body, dict) else {}
 
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
     def kill(self) -> None:
         """Have it end, with what it has started, whatever it does: nothing waits for it any more. From any thread."""
         if self._process.poll() is None:

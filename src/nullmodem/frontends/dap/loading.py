@@ -45,7 +45,7 @@ class Loading:
         debuggee = self._debuggee
         if configuration["stopOnEntry"]:
             debuggee.news.expect_entry(int(debuggee.gdb.ask("nullmodem/entry", _entry(built))["id"]))
-        debuggee.let_run()
+        self._let_run()
         self._busy = threading.Thread(
             target=self._load, args=(built.name, configuration), name="nullmodem-dap-load", daemon=True
         )
@@ -70,19 +70,26 @@ class Loading:
         """
         debuggee = self._debuggee
         built = self.build()
-        if not debuggee.state.running:
-            debuggee.editor.event("continued", {"threadId": 0, "allThreadsContinued": True})
+        self._hide()
         debuggee.state.stop_quietly(debuggee.gdb)
         debuggee.gdb.ask("nullmodem/disable")
         try:
             self._take_out(built.name)
         except NullmodemError:
             self._enable()
-            if debuggee.state.quiet:
-                debuggee.let_run()
+            debuggee.let_run(only_if_quiet=True)
             raise
         self._enable()
         self.start(configuration)
+
+    def _let_run(self) -> None:
+        self._hide()
+        self._debuggee.let_run()
+
+    def _hide(self) -> None:
+        """Have the editor believe that the target runs, if it knows better."""
+        if self._debuggee.state.hide():
+            self._debuggee.editor.event("continued", {"threadId": 0, "allThreadsContinued": True})
 
     def _enable(self) -> None:
         self._debuggee.state.stop_quietly(self._debuggee.gdb)
@@ -93,7 +100,7 @@ class Loading:
         if debuggee.news.entry is not None:
             debuggee.gdb.ask("nullmodem/forget", {"id": debuggee.news.entry})
             debuggee.news.entry = None
-        debuggee.let_run()
+        self._let_run()
         if self._busy is not None:
             self._busy.join(SETTLE_SECONDS)
             if self._busy.is_alive():

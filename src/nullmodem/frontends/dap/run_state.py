@@ -34,6 +34,7 @@ class RunState:
         self._resumes = 0
         self._asked = False
         self._ended = False
+        self._last: dict[str, Any] = {}
         self._kept: dict[str, Any] | None = None
 
     @property
@@ -48,10 +49,18 @@ class RunState:
         with self._lock:
             return self._quiet
 
-    def set_out(self) -> bool:
-        """gdb is about to be told to go on; False when it was already. Whoever gets True tells it."""
+    @property
+    def thread(self) -> int:
+        """The thread of the last stop, as gdb numbers them."""
         with self._lock:
-            if self._running:
+            return int(self._last.get("threadId", 1))
+
+    def set_out(self, *, only_if_quiet: bool = False) -> bool:
+        """gdb is about to be told to go on; False when it was already, or when the editor knows that the target stands
+        and it was to go on ``only_if_quiet``. Whoever gets True tells it.
+        """
+        with self._lock:
+            if self._running or (only_if_quiet and not self._quiet):
                 return False
             self._running, self._quiet = True, False
             return True
@@ -88,6 +97,7 @@ class RunState:
         """gdb has reported a stop; whether the editor is to be told."""
         with self._lock:
             self._running = False
+            self._last = body
             mine = self._asked and body.get("reason") == "pause"
             self._asked = False
             self._quiet = mine
@@ -123,6 +133,14 @@ class RunState:
         with self._lock:
             self._asked = False
         raise WireTimeout(f"the target did not stop within {ATTEMPTS * AGAIN_SECONDS:.0f} s")
+
+    def hide(self) -> bool:
+        """The editor is to believe that it runs, and it will. False when the editor did not know that it stands."""
+        with self._lock:
+            if self._running or self._quiet:
+                return False
+            self._quiet, self._kept = True, self._last
+            return True
 
     def show(self) -> dict[str, Any] | None:
         """The user wants it to stand: the stop that was kept from him, if there is one. It stays then."""

@@ -23,7 +23,32 @@ def talk() -> Iterator[Talk]:
 def running(talk: Talk, *gdb_commands: str) -> None:
     talk.join(*gdb_commands, stopOnEntry=False)
     talk.configured()
-    talk.event("continued")
+    talk.ask("threads")  # answered after the target was let run
+
+
+# -- going on --------------------------------------------------------------------------------------------------------
+
+
+def test_a_target_that_gdb_does_not_let_go_stands_for_the_editor_too(talk: Talk) -> None:
+    talk.join("refuse-continue", stopOnEntry=False)
+    talk.configured()
+    body = talk.stopped(reason="pause")
+    assert body["threadId"] == 7
+    assert "Cannot access memory at address 0x10" in body["text"]
+    assert "Cannot insert breakpoint" in talk.refused("continue", threadId=7)
+    for _again in range(2):
+        talk.ask("setInstructionBreakpoints", breakpoints=[])
+    talk.go_on()
+    assert talk.pending("stopped") == []
+
+
+def test_a_target_that_does_not_go_on_after_a_breakpoint_was_set_stands_for_the_editor_too(talk: Talk) -> None:
+    running(talk, "refuse-second")
+    talk.ask("setInstructionBreakpoints", breakpoints=[{"instructionReference": "0x10"}])
+    assert "Cannot access memory at address 0x10" in talk.stopped(reason="pause")["text"]
+    assert "could not be let run" in talk.output("Cannot insert")
+    talk.ask("setInstructionBreakpoints", breakpoints=[])
+    talk.go_on()
 
 
 def test_a_command_that_waits_for_the_target_keeps_nothing_else_waiting(talk: Talk) -> None:

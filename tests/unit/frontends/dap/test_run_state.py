@@ -68,3 +68,16 @@ def test_a_stop_for_a_moment_is_the_editors_only_if_it_asks_for_one() -> None:
     assert state.show() == PAUSE
     assert not state.running
     assert state.show() is None
+
+
+def test_a_stop_that_the_user_has_seen_meanwhile_is_not_ended_as_one_that_he_does_not_know_of() -> None:
+    state = standing()
+    assert not state.set_out(only_if_quiet=True)
+    assert state.hide()
+    assert not state.hide()
+    assert state.show() == BREAKPOINT  # the user paused between the two
+    assert not state.set_out(only_if_quiet=True)
+    assert not state.running
+    assert state.hide()
+    assert state.set_out(only_if_quiet=True)
+    assert state.running
