@@ -61,6 +61,17 @@ class Dap:
         self.write(encode({"seq": number, "type": "request", "command": command, "arguments": arguments}))
         return number
 
+    def together(self, *requests: tuple[str, Any]) -> list[int]:
+        """Send several requests, each a command with its arguments, so that none is seen before the next has come."""
+        numbers = [next(self._numbers) for _each in requests]
+        messages = [
+            {"seq": number, "type": "request", "command": command, "arguments": arguments}
+            for number, (command, arguments) in zip(numbers, requests, strict=True)
+        ]
+        self.transcript += [f">> {json.dumps(message)[:2000]}" for message in messages]
+        self.write(b"".join(map(encode, messages)))
+        return numbers
+
     def answer(self, number: int, *, seconds: float = SECONDS) -> Message:
         """Wait for the answer to a request."""
         return self._wait(lambda m: m["type"] == "response" and m["request_seq"] == number, f"answer {number}", seconds)

@@ -21,6 +21,7 @@ from nullmodem.frontends.dap.debuggee import SOON_SECONDS, Beginning
 from nullmodem.frontends.dap.forwarding import BREAKPOINTS, LOOK, RUN, Forwarding
 from nullmodem.frontends.dap.incoming import Incoming
 from nullmodem.frontends.dap.loading import Loading, module_of
+from nullmodem.frontends.dap.pausing import Pausing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +47,9 @@ class Conversation:
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._editor = editor
+        self._pausing = Pausing(editor, lambda: self._debuggee)
         urgent = {
-            "pause": self._pause,
+            "pause": self._pausing.at_once,
             "cancel": self._cancel,
             **dict.fromkeys(_ENDS, lambda _request: self._give_up()),
         }
@@ -65,7 +67,6 @@ class Conversation:
         self._patience = patience
         self._lock = threading.Lock()
         self._forwarding = Forwarding(editor)
-        self._known_threads: list[dict[str, Any]] = []
         self._table: dict[str, Callable[[Request], None]] = {
             "initialize": self._initialize,
             "launch": self._launch,
@@ -75,7 +76,7 @@ class Conversation:
             "terminate": self._terminate,
             "disconnect": self._disconnect,
             "cancel": self._editor.respond,
-            "pause": self._editor.respond,
+            "pause": self._pausing.in_turn,
             "evaluate": self._evaluate,
             "modules": self._modules,
             "threads": self._threads,
@@ -124,23 +125,6 @@ class Conversation:
                 self._debuggee.break_off_in(self._patience)
             elif self._beginning is not None:
                 self._beginning.abandon()
-
-    def _pause(self, _request: Request) -> None:
-        debuggee = self._debuggee
-        if debuggee is None:
-            return
-        kept = debuggee.state.show()
-        if kept is not None:
-            self._editor.event("stopped", kept)
-        elif debuggee.state.running:
-            # In a thread: the next thing the editor says must not wait for it.
-            threading.Thread(target=self._stop, args=(debuggee,), name="nullmodem-dap-pause", daemon=True).start()
-
-    def _stop(self, debuggee: Debuggee) -> None:
-        try:
-            debuggee.state.interrupt(debuggee.gdb)
-        except NullmodemError as error:
-            self._editor.output(f"nullmodem: {error}\n", "stderr")
 
     def _cancel(self, request: Request) -> None:
         debuggee = self._debuggee
@@ -325,11 +309,11 @@ class Conversation:
         """Of a target that runs, those it had: gdb would ask the stub for their names. Editors ask at any time."""
         debuggee = self._need()
         if debuggee.state.running:
-            self._editor.respond(request, {"threads": self._known_threads})
+            self._editor.respond(request, {"threads": debuggee.threads})
             return
 
         def remember(body: dict[str, Any]) -> dict[str, Any]:
-            self._known_threads = body.get("threads", [])
+            debuggee.threads = body.get("threads", [])
             return body
 
         self._forward(request, remember)

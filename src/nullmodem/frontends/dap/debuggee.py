@@ -112,9 +112,12 @@ class Debuggee:
         self._on_end = on_end
         self._closing = False
         self._over = False
+        self._lost = False
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         status = remote.status()
+        self.threads: list[dict[str, Any]] = []
+        """What gdb said last of them; it cannot say it of a target that runs."""
         self.vmlinux = status.target.vmlinux
         self.events: RemoteEvents = remote.watch()
         module: Path | None = configuration["module"]
@@ -158,6 +161,7 @@ class Debuggee:
         if self.configuration["threads"] == "all":
             self._monitor("threads all")
             self.gdb.ask("evaluate", {"expression": "info threads", "context": "repl"})
+        self.threads = self.gdb.ask("threads").get("threads", [])
 
     def _monitor(self, command: str) -> str:
         return str(self.gdb.ask("evaluate", {"expression": f"monitor {command}", "context": "repl"}).get("result", ""))
@@ -200,7 +204,7 @@ class Debuggee:
         self._over = True
         self.state.end()
         if not self._closing:
-            self._on_end("gdb has ended by itself; the target was released as if it had been disconnected")
+            self._lose("gdb has ended by itself; the target was released as if it had been disconnected")
 
     def _follow(self) -> None:
         while (event := self._next_event()) is not None:
@@ -210,13 +214,17 @@ class Debuggee:
                     self._follow_others()
                 case "lost":
                     self._over = True
-                    self._on_end(f"the target is lost: {event.text}")
+                    self._lose(f"the target is lost: {event.text}")
                     return
                 case _:
                     pass
         self._over = True
         if not self._closing:
-            self._on_end(f"the session {self.remote.session.name!r} has ended")
+            self._lose(f"the session {self.remote.session.name!r} has ended")
+
+    def _lose(self, reason: str) -> None:
+        self._lost = True
+        self._on_end(reason)
 
     def _next_event(self) -> SessionEvent | None:
         try:
@@ -269,7 +277,10 @@ class Debuggee:
         self.remote.abandon()
 
     def close(self, *, keep: bool = False) -> None:
-        """Disconnect gdb; end the session if it is ours, unless ``keep``. What is not ours is left as it was found."""
+        """Disconnect gdb; end the session if it is ours, unless ``keep``. What is not ours is left as it was found.
+
+        One whose gdb or target has ended by itself is not kept: no user asks for that; editors do, of what has ended.
+        """
         self._closing = True
         self.break_off_in(CLOSE_SECONDS)
         if not self._over:
@@ -286,7 +297,7 @@ class Debuggee:
         if self._console is not None:
             self._console.close()
         if self.process is not None:
-            if keep:
+            if keep and not self._lost:
                 self.process.keep()
             else:
                 self.process.end(self.remote)

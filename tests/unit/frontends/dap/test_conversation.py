@@ -51,6 +51,22 @@ def test_a_target_that_does_not_go_on_after_a_breakpoint_was_set_stands_for_the_
     talk.go_on()
 
 
+@pytest.mark.parametrize("before", ["continue", "configurationDone"])
+def test_a_pause_right_after_the_target_was_told_to_go_on_is_not_lost(talk: Talk, before: str) -> None:
+    talk.join(stopOnEntry=before == "continue")
+    if before == "continue":
+        talk.configured()
+        talk.stopped()
+    talk.together((before, {"threadId": 7}), ("pause", {"threadId": 7}))
+    talk.stopped(reason="pause")
+    assert talk.ask("stackTrace", threadId=7) == {}
+
+
+def test_a_target_that_has_run_since_it_was_joined_has_the_threads_it_had(talk: Talk) -> None:
+    running(talk)
+    assert talk.ask("threads") == {"threads": [{"id": 7, "name": "CPU 0"}]}
+
+
 def test_a_command_that_waits_for_the_target_keeps_nothing_else_waiting(talk: Talk) -> None:
     goes_on = threading.Event()
     talk.machine.act = lambda _verb, _out: 0 if goes_on.wait(30) else 1
