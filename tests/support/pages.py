@@ -8,11 +8,13 @@ import http.client
 import json
 import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from websockets.sync.client import connect
 
 from nullmodem.api.machine import Machine
 from nullmodem.errors import TargetStands
+from nullmodem.frontends.web.gate import Key
 from nullmodem.frontends.web.server import WebServer
 from nullmodem.targets.console import Console
 
@@ -53,8 +55,7 @@ class FakeTarget:
 class Page:
     """One page with an open socket. Messages are taken in order; those that nobody asked for are kept."""
 
-    def __init__(self, server: WebServer, **options: Any) -> None:
-        key = server.key
+    def __init__(self, key: Key, **options: Any) -> None:
         headers = {"Cookie": f"{key.cookie}={key.token}"}
         settings: dict[str, Any] = {
             "additional_headers": headers,
@@ -123,6 +124,13 @@ class Page:
         self.close()
 
 
+def key_of(url: str) -> Key:
+    """What an address that was printed has in it."""
+    found = urlsplit(url.strip())
+    assert found.port is not None
+    return Key(found.port, found.query.removeprefix("token="))
+
+
 def fetch(server: WebServer, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
     """What the server answers, read."""
     connection = http.client.HTTPConnection("127.0.0.1", server.key.port, timeout=SECONDS)
@@ -144,7 +152,7 @@ class Web:
         self._pages: list[Page] = []
 
     def page(self, **options: Any) -> Page:
-        page = Page(self.server, **options)
+        page = Page(self.server.key, **options)
         self._pages.append(page)
         return page
 

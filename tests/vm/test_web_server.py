@@ -31,7 +31,7 @@ def page(shared_bench: Bench) -> Iterator[Page]:
     shared_bench.build("counter", module="simple")
     server = WebServer(shared_bench.machine, files=FILES)
     try:
-        page = Page(server)
+        page = Page(server.key)
         shared_bench.machine.load("simple").wait()
         yield page
         page.close()
@@ -118,3 +118,23 @@ def test_a_page_alone_debugs_a_module(shared_bench: Bench, page: Page) -> None:
     assert reading.result().code == 0
     assert page.ask("unload", name="simple") == {"stopped": False}
     assert page.ask("load", name="simple") == {"stopped": False}
+
+
+@pytest.mark.parametrize("command", ["next", "finish", "stack", "break_at"])
+def test_a_page_that_vanishes_in_the_middle_leaves_nothing_behind(
+    shared_bench: Bench, page: Page, command: str
+) -> None:
+    bench = shared_bench
+    page.ask("break_at", function="simple_read")
+    reading = bench.machine.run(READ)
+    stop = stopped(page)
+    arguments = {"stack": {"thread": stop["thread"]}, "break_at": {"function": "vfs_write"}}.get(command, {})
+    page.send(command, **arguments)
+    page.vanish()
+    assert reading.result().code == 0
+    bench.machine.live.wait_until_running(30)
+    while bench.machine.live.clients():
+        bench.sh("true")
+    assert bench.machine.live.holder() == ""
+    assert bench.machine.live.look_into(lambda session: session.table.wanted) == frozenset()
+    bench.sh(READ)
