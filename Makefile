@@ -70,9 +70,10 @@ docs: ## the documentation, into docs/_build/html
 	@echo docs/_build/html/index.html
 
 .PHONY: picture
-picture: ## record the README's picture from the demonstration
+picture: ## record the README's picture from the demonstration, and take the web view's
 	@tools/setup 6.1
 	@$(BIN)/python tools/picture.py
+	@NULLMODEM_PICTURES=docs/images $(BIN)/python -m pytest -q tests/vm/test_web.py
 
 # Debian 12's own interpreter is the oldest that is supported: a lock made with a newer one holds what it cannot install.
 .PHONY: lock

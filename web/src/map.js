@@ -2,6 +2,9 @@
 // The module map's geometry: the address space in rows of equal size, like the lines of a page; what nobody uses is left out.
 import { address } from './text.js';
 
+/** Of an address: what differs between two modules of one kernel. */
+export const LABEL_DIGITS = 9;
+
 const SMALLEST_ROW = 4096n;
 
 /**
@@ -37,7 +40,7 @@ export function locate({ rows, rowBytes }, at) {
 
 /** `0xffffffffc0208000` without the beginning that all rows share. */
 export function rowLabel(start) {
-	return start.toString(16).padStart(16, '0').slice(-9);
+	return start.toString(16).padStart(16, '0').slice(-LABEL_DIGITS);
 }
 
 function placedSections(modules) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The module map: where every section stands in the address space, to scale.
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { layout, locate, rowLabel } from '../map.js';
+import { LABEL_DIGITS, layout, locate, rowLabel } from '../map.js';
 import { memory, visible } from '../text.js';
 import { useSize } from './size.js';
 import { Empty, Panel } from './panel.jsx';
@@ -164,7 +164,7 @@ function Sections({ module, model, close }) {
 					{module.sections.filter((each) => each.size > 0).map((each) => (
 						<tr key={each.name} class={each.freed ? 'freed' : ''}>
 							<td><i class={`sw ${each.kind}`} />{visible(each.name)}</td>
-							<td>{visible(each.start)}</td>
+							<td title={visible(each.start)}>{visible(each.start).slice(-LABEL_DIGITS)}</td>
 							<td class="number">{each.freed ? 'freed' : memory(each.size)}</td>
 						</tr>
 					))}

@@ -7,7 +7,7 @@ const SHOWN = 40;
 
 export function Wire({ model }) {
 	const { commands, total, utilisation } = model.wire.value;
-	const last = commands.slice(-SHOWN).reverse();
+	const last = commands.filter(cost).slice(-SHOWN).reverse(); // without those that have cost nothing (yet)
 	const most = Math.max(1, ...last.map(cost));
 	return (
 		<Panel name="Wire" class="wire" note={typeof utilisation === 'number' && `${Math.round(utilisation * 100)} % busy`}>
