@@ -87,5 +87,16 @@ def test_what_is_no_message_is_refused_and_the_session_goes_on(desk: Desk) -> No
     assert "there is no request 'stepBack'" in editor.refused("stepBack", threadId=1)
     assert "launch or attach was sent before" in editor.refused("launch")
     assert "configurationDone was sent before" in editor.refused("configurationDone")
-    assert editor.ask("cancel", requestId=12345) is None
     assert desk.remote.execute(["true"], lambda _data: None) == 0
+
+
+def test_a_request_is_cancelled_where_it_waits_and_where_gdb_is_at_it(desk: Desk) -> None:
+    editor = desk.editor
+    editor.ask("pause", threadId=1)
+    desk.stop(reason="pause")
+    busy = editor.send("evaluate", expression="python while True: pass", context="repl")
+    waiting = editor.send("evaluate", expression="print 1", context="repl")
+    for number in (waiting, busy, 12345):
+        editor.send("cancel", requestId=number)
+    assert editor.answer(busy)["message"] == editor.answer(waiting)["message"] == "cancelled"
+    assert editor.repl("print 2") == "$1 = 2\n"

@@ -186,7 +186,7 @@ class Conversation:
     def _over(self, reason: str) -> None:
         """In a thread of the debuggee's."""
         self._editor.output(f"nullmodem: {reason}\n", "stderr")
-        self._editor.event("terminated")
+        self._editor.over()
 
     def _configuration_done(self, request: Request) -> None:
         debuggee, configuration = self._need(), self._configuration
@@ -230,7 +230,7 @@ class Conversation:
     def _terminate(self, request: Request) -> None:
         self._close(keep=False)
         self._editor.respond(request)
-        self._editor.event("terminated")
+        self._editor.over()
 
     def _disconnect(self, request: Request) -> None:
         self._close(keep=request.arguments.get("terminateDebuggee") is False)

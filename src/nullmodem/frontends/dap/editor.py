@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nullmodem.frontends.dap.codec import encode
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from nullmodem.errors import NullmodemError
     from nullmodem.frontends.dap.codec import Arguments, Request
 
+_RUNS: Final = "Cannot execute this command while the target is running"
+"""What gdb says of a request that it should have known it cannot answer (remote.c putpkt_binary)."""
+
 
 class Editor:
     """``write`` sends bytes, all of them. When it fails the editor has gone, and nothing is said any more."""
@@ -23,6 +26,7 @@ class Editor:
         self._write = write
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
+        self._over = False
         self.gone = False
 
     def respond(self, request: Request, body: Arguments | None = None) -> None:
@@ -40,6 +44,8 @@ class Editor:
         """Answer as gdb has."""
         if not answer.get("success"):
             message = str(answer.get("message", ""))
+            if message.startswith(_RUNS):
+                message = "notStopped"
             if message in ("notStopped", "cancelled"):  # words of the protocol, which editors know
                 self._answer(request, {"success": False, "message": message})
             else:
@@ -49,6 +55,13 @@ class Editor:
 
     def event(self, name: str, body: Arguments | None = None) -> None:
         self._say({"type": "event", "event": name, **({} if body is None else {"body": body})})
+
+    def over(self) -> None:
+        """Nothing is debugged any more. Said once: dape answers with a request to terminate."""
+        with self._lock:
+            said, self._over = self._over, True
+        if not said:
+            self.event("terminated")
 
     def output(self, text: str, category: str = "console") -> None:
         if text:

@@ -59,7 +59,7 @@ class Incoming:
         except RemoteProtocolError as error:
             self.broken = True
             self._editor.output(f"nullmodem: {error.message}; the connection is closed\n", "stderr")
-            self._editor.event("terminated")
+            self._editor.over()
         self._on_end()
         self._requests.put(None)
 

@@ -45,6 +45,15 @@ def test_what_cannot_be_launched_says_why_and_may_be_tried_again(editor: Adapter
     assert editor.wait()[0] == 0
 
 
+def test_an_editor_that_terminates_whenever_it_is_told_of_the_end_is_told_once(editor: Adapter) -> None:
+    editor.ask("initialize", **CLIENT)
+    editor.ask("terminate")
+    editor.event("terminated")
+    editor.ask("terminate")
+    editor.ask("disconnect")
+    assert not [message for message in editor.end() if message.get("event") == "terminated"]
+
+
 def test_an_editor_that_counts_from_zero_is_refused(editor: Adapter) -> None:
     assert "begin with 1 here" in editor.refused("initialize", linesStartAt1=False)
     editor.close_input()
