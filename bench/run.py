@@ -3,8 +3,8 @@
 
 Counted figures are the same on every machine; seconds are this machine's, so run it on a quiet one. What is measured on
 the wire is what `nullmodem bench` measures. To it come how starting takes its time (startup.py), what the session adds
-to an exchange (overhead.py), what a program that debugs (program.py) and a page (page.py) wait for, and how cost grows
-with the size of the world (growth.py).
+to an exchange (overhead.py), what a program that debugs (program.py), a page (page.py), and who edits a module in an
+editor (loop.py) wait for, and how cost grows with the size of the world (growth.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from growth import GROWTHS
+from loop import measure_loops
 from overhead import exchange_overhead
 from page import measure_page
 from program import ProgramTimes
@@ -90,6 +91,13 @@ def page(kernel: str, results: Path) -> None:
     print(found.sentence())
 
 
+def loop(kernel: str, results: Path) -> None:
+    """How long it takes from a change of the source to the breakpoint in the rebuilt module."""
+    found = measure_loops(kernel, 5)
+    write(results / "loop.json", found.as_json())
+    print(found.sentence())
+
+
 def growth(_kernel: str, results: Path) -> None:
     """How cost grows with the size of the world."""
     for each in GROWTHS:
@@ -102,7 +110,7 @@ def growth(_kernel: str, results: Path) -> None:
 
 
 PARTS: dict[str, Callable[[str, Path], None]] = {
-    "wire": wire, "starts": starts, "overhead": overhead, "program": program, "page": page,
+    "wire": wire, "starts": starts, "overhead": overhead, "program": program, "page": page, "loop": loop,
     "growth": growth,
 }  # fmt: skip
 

@@ -204,6 +204,7 @@ class Adapter(Dap):
         self.end()
         assert self.process.stderr is not None
         complaint = self.process.stderr.read().decode()
+        assert "Traceback" not in complaint, complaint
         return self.process.wait(SECONDS), complaint
 
     def __enter__(self) -> Self:

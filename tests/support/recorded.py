@@ -39,12 +39,21 @@ class Recorded:
         self._now: dict[tuple[str, int], int] = {}
         self._verified: dict[int, bool] = {}
 
-    def play(self, editor: Dap) -> int:
-        """Raises AssertionError where an answer or an event is of another kind; how many were compared."""
-        compared = 0
+    @property
+    def said(self) -> int:
+        """How many messages the editor sent."""
+        return sum("editor" in line for line in self._lines)
+
+    def play(self, editor: Dap, most: int | None = None) -> int:
+        """Until the editor has sent ``most`` messages, if that is given. Raises AssertionError where an answer or an
+        event is of another kind; how many were compared."""
+        compared = sent = 0
         for line in self._lines:
             if "editor" in line:
                 editor.write(encode(self._translated(line["editor"])))
+                sent += 1
+                if sent == most:
+                    break
                 continue
             then = line["adapter"]
             now = self._answered(editor, then) if then["type"] == "response" else self._happened(editor, then)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.vm, pytest.mark.gdb]
-
-LOOP_SECONDS = 10.0
-"""From the key that restarts to the same breakpoint in the rebuilt module, on the embedded target."""
 
 
 def break_at(editor: Any, file: Path, *texts: str) -> list[Any]:
@@ -54,15 +50,12 @@ def test_a_module_is_entered_used_changed_and_entered_again(tmp_path: Path) -> N
         # One that does, and that moves every line.
         file.write_text("/* a new\n * first\n * comment\n */\n" + text.replace("hello", "howdy"))
         break_at(editor, file, "return simple_read_from_buffer")
-        begun = time.monotonic()
         configuration = {"module": "simple", "exec": "cat /dev/simple", "stopOnEntry": False}
         editor.ask("restart", arguments=configuration)
         thread = editor.stopped(reason="breakpoint")["threadId"]
-        took = time.monotonic() - begun
         frame = editor.frames(thread)[0]
         assert frame["line"] == line_of(file, "return simple_read_from_buffer")
         assert editor.scope(frame["id"], "Locals")["available"]["value"] == "5"
-        assert took < LOOP_SECONDS
 
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("XDG_RUNTIME_DIR", str(cli.runtime))

@@ -235,13 +235,15 @@ class Debuggee:
     def _follow_others(self) -> None:
         """The target was let run. If another debugger did that, gdb is to be where the target is: in the next stop, or
         waiting for it. The session sees to it that this ``continue`` does not let go a target that has stopped."""
-        if self.state.running:
+        if self.state.running or self._closing:
             return
         # Or else the event is of a resume of ours, whose stop gdb has reported meanwhile.
         with contextlib.suppress(NullmodemError):
             target = self.remote.status().target
-            seen = next((client.seen for client in target.clients if client.id == self._client_id), 0)
-            if target.state == "stopped" and target.stop is not None and target.stop.number <= seen:
+            mine = next((client for client in target.clients if client.id == self._client_id), None)
+            if mine is None:  # gdb has just let it go, and for good
+                return
+            if target.state == "stopped" and target.stop is not None and target.stop.number <= mine.seen:
                 return
             if self.state.set_out():
                 self.editor.event("continued", {"threadId": 0, "allThreadsContinued": True})

@@ -84,18 +84,17 @@ class GdbAdapter:
 
     def send(self, command: str, arguments: Arguments | None, answered: Answered) -> int:
         """Ask something; ``answered`` is called with the whole answer. Returns the request's number."""
-        with self._lock:
-            number = next(self._numbers)
-            if not self._ended:
-                self._waiting[number] = answered
-        if self._ended:
-            answered(_no_answer())
-            return number
-        message = {"seq": number, "type": "request", "command": command, "arguments": arguments or {}}
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError), self._lock:  # its end is noticed where it is read
-            self._process.stdin.write(encode(message))
-            self._process.stdin.flush()
+        with self._lock:
+            number, ended = next(self._numbers), self._ended
+            if not ended:
+                self._waiting[number] = answered
+                message = {"seq": number, "type": "request", "command": command, "arguments": arguments or {}}
+                with contextlib.suppress(OSError):  # its end is noticed where it is read
+                    self._process.stdin.write(encode(message))
+                    self._process.stdin.flush()
+        if ended:
+            answered(_no_answer())
         return number
 
     def ask(self, command: str, arguments: Arguments | None = None, timeout: float = _ANSWER_SECONDS) -> Arguments:
@@ -127,9 +126,10 @@ class GdbAdapter:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """End it, and wait until it has. Safe to call twice."""
+        """End it, and wait until it has. Safe to call twice. What is asked after that has no answer."""
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._lock:
+            self._ended = True
             self._process.stdin.close()
         try:
             self._process.wait(_END_SECONDS)
