@@ -81,17 +81,20 @@ class Both:
 
 
 def one_reading(both: Both) -> None:
-    """The device is opened, read and closed; the editor leads at first, the gdb then, and the editor again."""
+    """The device is opened, read and closed; the editor leads at first, the gdb then, and the editor again.
+
+    It is the editor that leads away from its own breakpoints: see `nullmodem dap` in docs/how-to/two-debuggers.md.
+    """
     desk, gdb = both.desk, both.gdb
     desk.editor.repl("monitor take")
     both.used()
     both.editor_goes("next")
     both.editor_goes("next")
     gdb("monitor take")
-    for command in ("next", "next", "continue", "step", "finish"):
+    for command in ("next", "next"):
         both.gdb_goes(command)
     desk.editor.repl("monitor take")
-    for command in ("next", "continue", "stepIn", "stepOut", "continue"):
+    for command in ("continue", "stepIn", "stepOut", "next", "continue", "continue", "stepIn", "stepOut"):
         both.editor_goes(command)
     gdb.send("continue")
     desk.go_on()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nullmodem.errors import NullmodemError, StateError, WireClosed
 from nullmodem.rsp import replies
 from nullmodem.session.model import Access, StopReason
-from nullmodem.session.signals import SIGINT
+from nullmodem.session.signals import SIGINT, SIGTRAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,8 @@ class StopReplies:
         # when it was about to leave a breakpoint of its own. Another client's breakpoint is an interruption to it.
         if reason is not None and not (client and self._live.has_breakpoint(client, stop.pc)):
             reason, signal = None, SIGINT
+        elif reason is None and signal == SIGTRAP and not (stop.watched or attaching or self._runs(client)):
+            signal = SIGINT  # the end of another's step, which would be such a bare trap
         watched = (_WATCH[stop.watched.access], stop.watched.address) if stop.watched else None
         return replies.StopReply(
             signal=0 if library else signal,
@@ -56,6 +58,10 @@ class StopReplies:
             library=library,
             watch=None if library else watched,
         ).encode()
+
+    def _runs(self, client: str | None) -> bool:
+        """Whether it is this gdb that has the target run."""
+        return client is None or any(each.holds_lease for each in self._live.clients() if each.id == client)
 
     def _registers(self, *, library: bool, attaching: bool) -> dict[str, int]:
         """None where they cannot be read: it has stopped all the same, and gdb asks for them itself."""

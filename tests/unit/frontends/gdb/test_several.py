@@ -64,6 +64,18 @@ def test_both_are_shown_the_same_stop_and_only_whose_breakpoint_it_is_that_it_is
         assert (stop.reason, stop.signal, pc(stop)) == (reason, signal, code(rig))
 
 
+def test_the_end_of_a_step_is_a_trap_to_who_stepped_and_an_interruption_to_the_other(rig: Rig) -> None:
+    first, second = two(rig)
+    first.send(b"vCont;s:%x;c" % PID)
+    assert (ended := first.stop()).signal == 5
+    second.send(b"vCont;s:%x;c" % PID)  # as gdb does to leave a breakpoint, and then goes on from any trap
+    assert ((missed := second.stop()).signal, pc(missed)) == (2, pc(ended))
+    second.send(b"vCont;c")
+    assert second.nothing_comes()
+    first.send(b"vCont;s:%x;c" % PID)
+    assert (first.stop().signal, second.stop().signal) == (5, 2)
+
+
 def test_the_second_gdb_on_a_stop_costs_no_packet(rig: Rig) -> None:
     rig.gdb().attach()
     before = len(rig.fake.requests)
