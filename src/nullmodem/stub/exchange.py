@@ -37,6 +37,8 @@ _STOPS = (b"T", b"S", b"W", b"X")
 _STEP = requests.Step().encode()
 _OUTPUT_SECONDS = 60.0
 """What a request's console output may take in all, besides its time on the line: kdb's `md` has no end of its own."""
+_REPEAT_SECONDS = 2.0
+"""For a stop that is said once more. On a line that the console shares, some of it is waited for silence."""
 _ATTEMPTS = 3
 """How often a request that acts is sent, when the target shows that it did not take it."""
 _log = logging.getLogger("nullmodem.wire")
@@ -284,6 +286,8 @@ class Exchange:
     def has_forgotten(self, seconds: float) -> bool:
         """Whether a target that was set running stands still and answers, and has not told of its stop."""
         if not self.running or self.is_in_doubt or self._pending:
+            return False
+        if self.repeats_its_stop(min(seconds, _REPEAT_SECONDS)):
             return False
         self._connection.give_up()
         return self._while_in_doubt(lambda: self._answers(seconds)) and not self._pending

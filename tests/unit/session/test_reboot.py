@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nullmodem.errors import TargetError, WireClosed
+from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session import reboot
+from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import Lost, State, StopReason
 from nullmodem.stub.client import Patience
 from support.fakekernel import FakeKernel
@@ -113,6 +115,23 @@ def test_a_stop_that_came_while_something_was_asked_is_dealt_with_although_the_l
     assert rig.live.wait_for_stop(PATIENCE_SECONDS).reason is StopReason.TRAP, "nobody had wanted it"
     rig.live.go()
     rig.fake.typed.clear()
+
+
+def test_a_stop_that_was_lost_on_the_line_is_shown_at_the_next_break_in_whatever_its_way(rig: Rig) -> None:
+    def cannot() -> None:
+        raise TargetError("nobody answers there")
+
+    rig.live._break_in = cannot
+    rig.live.attach("somebody")
+    hook = rig.hook("do_init_module")
+    rig.live.look_into(lambda session: session.runner.hooks.pop(hook))  # so that a stop there is somebody's
+    at = Breakpoint(BreakpointKind.SOFTWARE, hook, 1)
+    rig.live.look_into(lambda session: session.table.want("somebody", at))
+    rig.machine.cpus[0].registers["rip"] = hook + 1
+    assert rig.fake.stop().startswith(b"$T05"), "which nobody hears"
+    rig.live.interrupt()
+    assert rig.live.stop is not None
+    assert (rig.live.state, rig.live.stop.pc) == (State.STOPPED, hook)
 
 
 @pytest.fixture
