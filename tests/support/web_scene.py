@@ -80,6 +80,7 @@ class Scene:
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[Message] = field(default_factory=list)
     number: int = 3
+    lets_in: bool = True
     _socket: WebSocketRoute | None = None
 
     def serve(self, page: Page) -> None:
@@ -95,6 +96,9 @@ class Scene:
         route.fulfill(body=path.read_bytes(), content_type=KINDS[path.suffix], headers=headers)
 
     def _connected(self, socket: WebSocketRoute) -> None:
+        if not self.lets_in:
+            socket.close()
+            return
         self._socket = socket
         socket.on_message(lambda text: self._take(json.loads(text)))
         self.tell("hello", session=self.session, history=self.history, console=self.console)
@@ -110,6 +114,8 @@ class Scene:
         self._socket.send(json.dumps({"type": kind, **content}))
 
     def hang_up(self) -> None:
+        """Close the connection, and every new one until `lets_in` is set."""
+        self.lets_in = False
         assert self._socket is not None
         self._socket.close()
 

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.browser import chromium, new_page, violations
+from support.browser import PATIENCE, chromium, new_page, violations
 from support.web_scene import Scene, entry, module, task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, Page
 
@@ -69,13 +70,17 @@ def breakpoint_at(line: int, owner: str = "this page", **more: object) -> dict[s
     }  # fmt: skip
 
 
-def answered(page: Page, scene: Scene, what: str, count: int = 1) -> list[dict[str, object]]:
-    """The requests of one name when there are so many; the browser is asked meanwhile, which lets messages in."""
-    page.wait_for_function("true")
-    for _round in range(200):
-        if len(scene.wanted(what)) >= count:
-            break
+def until(page: Page, condition: Callable[[], bool]) -> None:
+    """Wait for something in the session; the browser is asked meanwhile, which lets messages in."""
+    end = time.monotonic() + PATIENCE / 1000
+    while not condition():
+        assert time.monotonic() < end
         page.evaluate("new Promise(requestAnimationFrame)")
+
+
+def answered(page: Page, scene: Scene, what: str, count: int = 1) -> list[dict[str, object]]:
+    """The requests of one name, when there are so many."""
+    until(page, lambda: len(scene.wanted(what)) >= count)
     assert len(scene.wanted(what)) == count
     return scene.wanted(what)
 
@@ -200,7 +205,7 @@ def test_what_is_typed_into_the_console_goes_to_the_target_but_for_keys_that_run
     page.keyboard.type("cn\n")
     page.keyboard.press("F10")
     answered(page, scene, "next")
-    assert "".join(str(each["text"]) for each in scene.wanted("type")) == "cn\r"
+    until(page, lambda: "".join(str(each["text"]) for each in scene.wanted("type")) == "cn\r")
 
 
 def test_a_refusal_says_what_to_do_next(page: Page, scene: Scene) -> None:
@@ -278,6 +283,7 @@ def test_a_lost_connection_is_shown_and_comes_back_as_a_fresh_page(page: Page, s
     page.get_by_role("treeitem", name="size").wait_for()
     scene.hang_up()
     page.locator(".pill", has_text="disconnected").wait_for()
+    scene.lets_in = True
     page.locator(".pill", has_text="stopped").wait_for()
     assert len(answered(page, scene, "stack", 2)) == 2
 
