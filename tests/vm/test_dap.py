@@ -232,6 +232,24 @@ def test_steps_over_into_and_out(desk: Desk) -> None:
     assert editor.frames(thread)[0]["line"] > frames[0]["line"]
 
 
+def test_where_gdb_cannot_set_out_the_target_stands_and_can_be_let_go_when_it_can(desk: Desk) -> None:
+    editor = desk.editor
+    nowhere = [{"instructionReference": "0x10"}]
+    editor.ask("setInstructionBreakpoints", breakpoints=nowhere)  # while it runs
+    thread, body = desk.stop(reason="pause")
+    assert "a breakpoint is set where there is no memory" in body["text"]
+    frames = editor.frames(thread)
+    for request in ("next", "stepIn", "stepOut", "continue"):
+        assert "a breakpoint is set where there is no memory" in editor.refused(request, threadId=thread)
+    editor.refused("evaluate", expression="continue", context="repl")
+    desk.stop(reason="pause")
+    assert editor.frames(thread)[0]["name"] == frames[0]["name"]
+    editor.ask("setInstructionBreakpoints", breakpoints=[])
+    editor.forget()
+    editor.repl("continue")
+    editor.event("continued")
+
+
 def test_pause_stops_shows_processors_and_all_tasks_and_what_needs_a_stop_says_so(desk: Desk) -> None:
     editor = desk.editor
     assert editor.refused("stackTrace", threadId=1) == "notStopped"

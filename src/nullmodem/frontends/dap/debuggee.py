@@ -183,6 +183,11 @@ class Debuggee:
         if target.stop is not None and not self.state.wait_until_gone(target.resumes, RESUME_SECONDS):
             raise WireTimeout(f"the target was not resumed within {RESUME_SECONDS:.0f} s")
 
+    def look_again(self) -> None:
+        """gdb has failed to have the target go on, perhaps after it had said that it does."""
+        if self.gdb.ask("nullmodem/stands").get("stands") and self.state.running:
+            self._stays("")
+
     def _stays(self, why: str) -> None:
         """gdb was to let the target go, and did not."""
         self.state.not_resumed()

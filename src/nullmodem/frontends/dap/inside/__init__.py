@@ -6,7 +6,7 @@ of requests, `events`, `breakpoint._set_breakpoints`.
 """
 
 import gdb
-from inside import breakpoints, code, data, exceptions, threads, variables
+from inside import breakpoints, code, data, exceptions, running, threads, variables
 from inside.requests import request
 
 for _setting in ("confirm off", "print thread-events off", "style enabled off", "python print-stack none"):
@@ -16,5 +16,5 @@ for _setting in ("confirm off", "print thread-events off", "style enabled off", 
 @request("nullmodem/ready", expect_stopped=False)
 def ready(**extra):
     """Answered only if everything here could be registered: this is the last of it."""
-    parts = breakpoints, code, data, exceptions, threads, variables
+    parts = breakpoints, code, data, exceptions, running, threads, variables
     return {"ready": len(parts)}

@@ -21,6 +21,12 @@ def _stopped(event):
     _running = False
 
 
+def look_again():
+    """Nothing has said whether the target runs since it was to set out."""
+    global _running
+    _running = events.inferior_running = any(thread.is_running() for thread in gdb.selected_inferior().threads())
+
+
 def _new_thread(event):
     events.inferior_running = _running
 

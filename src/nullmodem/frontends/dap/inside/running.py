@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Having the target run: answered when gdb has set out, or with the reason why it could not."""
+
+import gdb
+from inside import threads
+from inside.requests import part, request
+
+events, steps, state = map(part, ("events", "next", "state"))
+
+# Older ones name this otherwise. There, a step that fails is answered as one that does not, as gdb has it.
+_set_out = getattr(steps, "exec_and_expect_stop", None)
+
+
+_ABORTED = "Command aborted."
+
+
+def set_out(command, *reason):
+    """gdb's own, which after a failure believes that the target runs, and that the editor knows: it has announced that
+    before it set the breakpoints (infrun.c proceed), and nothing announces that it stands still."""
+    try:
+        _set_out(command, *reason)
+    except Exception as error:
+        events._suppress_cont = False
+        threads.look_again()
+        if str(error) == _ABORTED:
+            # What it says of a breakpoint that could not be set it has printed, to nobody (infrun.c keep_going).
+            raise gdb.GdbError(_ABORTED + " Most often a breakpoint is set where there is no memory.") from error
+        raise
+
+
+@request("nullmodem/stands", expect_stopped=False)
+def stands(**extra):
+    """After a command that was to have the target go on, and failed."""
+    threads.look_again()
+    return {"stands": not events.inferior_running}
+
+
+def _step(command, thread, granularity):
+    state.set_thread(thread)
+    kinds = getattr(events, "StopKinds", None)
+    set_out(command + ("i" if granularity == "instruction" else "") + " &", *([kinds.STEP] if kinds else []))
+
+
+def _next(*, threadId: int, granularity: str = "statement", **extra):
+    _step("next", threadId, granularity)
+
+
+def _step_in(*, threadId: int, granularity: str = "statement", **extra):
+    _step("step", threadId, granularity)
+
+
+if _set_out is not None:
+    steps.exec_and_expect_stop = set_out
+    # gdb's own are answered before they are tried.
+    request("next")(_next)
+    request("stepIn")(_step_in)
