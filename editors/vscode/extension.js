@@ -57,7 +57,7 @@ function activate(context) {
 		vscode.commands.registerCommand('nullmodem.pickTarget', pickTarget),
 		vscode.commands.registerCommand('nullmodem.pickSession', pickSession),
 		vscode.debug.registerDebugConfigurationProvider('nullmodem', {
-			resolveDebugConfiguration: (folder, configuration) => places.completed(configuration, folder !== undefined),
+			resolveDebugConfiguration: (folder, configuration) => places.completed(configuration, folder?.uri.fsPath),
 		}),
 		vscode.debug.registerDebugAdapterDescriptorFactory('nullmodem', {
 			createDebugAdapterDescriptor: () => {

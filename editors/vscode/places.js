@@ -18,12 +18,19 @@ function sessionsIn(text) {
 	return JSON.parse(text).map((session) => session.name);
 }
 
-/** A configuration with what it needs; one for the open folder, when debugging was started without any. */
-function completed(configuration, hasFolder) {
-	if (configuration.type || configuration.request || configuration.name || !hasFolder) {
+/**
+ * A configuration with what it needs; one for the open folder, when debugging was started without any. Relative paths,
+ * and the search for a nullmodem.toml, begin in the folder, wherever VS Code was started.
+ */
+function completed(configuration, folder) {
+	if (folder === undefined) {
 		return configuration;
 	}
-	return { type: 'nullmodem', request: 'launch', name: 'Module in a new machine', module: '${workspaceFolder}' };
+	const empty = !(configuration.type || configuration.request || configuration.name);
+	const given = empty
+		? { type: 'nullmodem', request: 'launch', name: 'Module in a new machine', module: '${workspaceFolder}' }
+		: configuration;
+	return { cwd: folder, ...given };
 }
 
 module.exports = { buildsModule, targetsIn, sessionsIn, completed };

@@ -22,11 +22,13 @@ test('sessions are those that are listed', () => {
 	assert.deepStrictEqual(sessionsIn('[{"name": "simple"}, {"name": "two"}]'), ['simple', 'two']);
 });
 
-test('a configuration is left as it is, and one that is empty is for the folder', () => {
-	const own = { type: 'nullmodem', request: 'attach', name: 'x' };
-	assert.strictEqual(completed(own, true), own);
-	assert.strictEqual(completed({}, true).request, 'launch');
-	assert.deepStrictEqual(completed({}, false), {});
+test('a configuration begins in its folder, and one that is empty is for the folder', () => {
+	const own = { type: 'nullmodem', request: 'attach', name: 'x', target: 'lab-board' };
+	assert.deepStrictEqual(completed(own, '/w/driver'), { ...own, cwd: '/w/driver' });
+	assert.deepStrictEqual(completed({ ...own, cwd: '/else' }, '/w/driver'), { ...own, cwd: '/else' });
+	assert.strictEqual(completed(own, undefined), own);
+	assert.strictEqual(completed({}, '/w/driver').request, 'launch');
+	assert.deepStrictEqual(completed({}, undefined), {});
 });
 
 test('every variable of the configurations has its command', () => {
