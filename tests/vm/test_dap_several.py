@@ -6,11 +6,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from nullmodem.api.remote import RemoteMachine
+from nullmodem.api.sessions import find_session
+from support.cli import Cli
 from support.editing import Desk, adapter, line_of
+from support.modules import copy_module
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,18 +51,44 @@ def test_two_editors_see_every_stop_and_either_may_go_first(desk: Desk) -> None:
     first.output("release is operation")
 
 
-@pytest.mark.parametrize("running", [True, False])
-def test_an_adapter_that_is_killed_leaves_the_session_unharmed(desk: Desk, *, running: bool) -> None:
-    with adapter(desk.cli) as second:
-        second.begin("attach", stopOnEntry=False)
-        second.ask("setFunctionBreakpoints", breakpoints=[{"name": "vfs_read"}])
-        if running:
-            second.ask("setFunctionBreakpoints", breakpoints=[])
-            second.configured()
-        second.process.kill()
-        second.process.wait()
-    desk.go_on()
-    assert desk.remote.execute(["true"], lambda _data: None) == 0
+def test_an_adapter_that_is_killed_leaves_a_target_that_runs_and_is_nobodys(tmp_path: Path) -> None:
+    """The only client, at a breakpoint under somebody's command, and under one of its own that it still waits for."""
+    with Cli() as cli, pytest.MonkeyPatch.context() as environment:
+        cli.serve(str(copy_module("simple", tmp_path)), "-s", "alone")
+        environment.setenv("XDG_RUNTIME_DIR", str(cli.runtime))
+        remote = RemoteMachine(find_session("alone"))
+        remote.load("simple")
+        codes: list[int] = []
+
+        def use() -> None:
+            codes.append(remote.execute(["cat /dev/simple"], lambda _data: None))
+
+        for its_own in (False, True):
+            with adapter(cli) as editor:
+                editor.begin("attach", session="alone", stopOnEntry=False)
+                editor.ask("setFunctionBreakpoints", breakpoints=[{"name": "simple_read"}])
+                editor.configured()
+                editor.ask("threads")  # answered after the target was let run
+                user = threading.Thread(target=use)
+                if its_own:
+                    editor.send("evaluate", expression="nullmodem exec cat /dev/simple", context="repl")
+                else:
+                    user.start()
+                editor.stopped(reason="breakpoint")
+                events = remote.watch()
+                assert remote.status().target.holder
+                editor.process.kill()
+                editor.process.wait()
+            while (target := remote.status().target).state != "running" or target.clients:
+                assert events.next() is not None
+            assert target.holder == ""
+            events.close()
+            events.dispose()
+            if not its_own:
+                user.join(30)
+                assert codes == [0]
+            assert remote.execute(["true"], lambda _data: None) == 0
+        remote.stop()
 
 
 def test_vs_codes_own_client_sees_what_it_expects(desk: Desk, repository: Path) -> None:

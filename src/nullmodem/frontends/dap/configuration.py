@@ -136,7 +136,12 @@ def parse_configuration(request: Request, given: Mapping[str, Any]) -> Configura
 
 
 def _directory(given: Any) -> Path:
-    return Path(given).expanduser().absolute() if isinstance(given, str) and given else Path.cwd()
+    if not isinstance(given, str) or not given:
+        return Path.cwd()
+    directory = Path(given).expanduser().absolute()
+    if not directory.is_dir():
+        raise UsageError(f"'cwd': there is no directory {directory}")
+    return directory
 
 
 def _is_foreign(name: str) -> bool:

@@ -171,7 +171,7 @@ class Conversation:
             self._beginning = Beginning(configuration, self._default_gdb, self._client)
         try:
             debuggee = self._beginning.begin(self._editor, self._editor.output, self._over)
-        except NullmodemError:
+        except BaseException:
             self._configuration = None
             raise
         with self._lock:
@@ -179,7 +179,7 @@ class Conversation:
             if self._gives_up:
                 debuggee.break_off_in(self._patience)
         if configuration["module"] is not None:
-            self._loading = Loading(debuggee, configuration["module"])
+            self._loading = Loading(debuggee)
         self._editor.respond(request)
         self._editor.event("initialized")
 
@@ -215,14 +215,16 @@ class Conversation:
             self._editor.event("stopped", {**kept, "reason": "pause", "description": "Stopped where it was"})
 
     def _restart(self, request: Request) -> None:
-        self._need()
-        assert self._configuration is not None
+        debuggee, configuration = self._need(), self._configuration
+        assert configuration is not None
         given = request.arguments.get("arguments")
         if isinstance(given, dict) and given:
-            self._configuration = parse_configuration(self._configuration.request, given)
-        module_of(self._configuration)
-        assert self._loading is not None
-        self._loading.exchange(self._configuration)
+            configuration = parse_configuration(configuration.request, given)
+        module_of(configuration)
+        if self._loading is None:
+            self._loading = Loading(debuggee)
+        self._loading.exchange(configuration)
+        self._configuration = configuration
         self._editor.respond(request)
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -360,7 +362,9 @@ class Conversation:
             if debuggee.state.running:
                 self._editor.pass_on(request, {"success": False, "message": "notStopped"})
                 return
-            self._forward(Request(request.seq, "evaluate", {**arguments, "expression": in_background(expression)}))
+            command = {**arguments, "expression": in_background(expression)}
+            if not self._forward(Request(request.seq, "evaluate", command)):
+                debuggee.look_again()
             return
         if debuggee.state.running:
             arguments = {name: value for name, value in arguments.items() if name != "frameId"}

@@ -22,30 +22,33 @@ SETTLE_SECONDS: Final = 20.0
 class Loading:
     """Methods are called one at a time."""
 
-    def __init__(self, debuggee: Debuggee, path: Path) -> None:
+    def __init__(self, debuggee: Debuggee) -> None:
         self._debuggee = debuggee
-        self._path = path
         self._busy: threading.Thread | None = None
-        self._built: Built | None = None
+        self._name = ""
+        """Of the module that was loaded last."""
 
-    def build(self) -> Built:
-        """Raises BuildError, UsageError."""
+    def _build(self, path: Path) -> Built:
         say = self._debuggee.editor.output
-        say(f"building {self._path.name}\n")
+        say(f"building {path.name}\n")
         try:
-            self._built = self._debuggee.remote.build(self._path)
+            return self._debuggee.remote.build(path)
         except BuildError as error:
             say(error.output.rstrip() + "\n", "stderr")
             raise
-        return self._built
 
     def start(self, configuration: Configuration) -> None:
-        """With the target standing: have it go on, and load the module, up to its entry if that is wanted."""
-        built = self._built if self._built is not None else self.build()
+        """With the target standing: build the module, have the target go on, and load it, up to its entry if that is
+        wanted. Raises BuildError, UsageError, and the target stands still.
+        """
+        self._begin(self._build(module_of(configuration)), configuration)
+
+    def _begin(self, built: Built, configuration: Configuration) -> None:
         debuggee = self._debuggee
         if configuration["stopOnEntry"]:
             debuggee.news.expect_entry(int(debuggee.gdb.ask("nullmodem/entry", _entry(built))["id"]))
         self._let_run()
+        self._name = built.name
         self._busy = threading.Thread(
             target=self._load, args=(built.name, configuration), name="nullmodem-dap-load", daemon=True
         )
@@ -65,22 +68,23 @@ class Loading:
 
     def exchange(self, configuration: Configuration) -> None:
         """Build anew, and load that in place of what is loaded. Breakpoints are kept, and do not stop what goes.
+        Another module than before takes that one's place.
 
         Raises BuildError, and nothing has changed; SessionError, CommandError when the old one cannot be unloaded.
         """
         debuggee = self._debuggee
-        built = self.build()
+        built = self._build(module_of(configuration))
         self._hide()
         debuggee.state.stop_quietly(debuggee.gdb)
         debuggee.gdb.ask("nullmodem/disable")
         try:
-            self._take_out(built.name)
+            self._take_out(self._name or built.name)
         except NullmodemError:
             self._enable()
             debuggee.let_run(only_if_quiet=True)
             raise
         self._enable()
-        self.start(configuration)
+        self._begin(built, configuration)
 
     def _let_run(self) -> None:
         self._hide()

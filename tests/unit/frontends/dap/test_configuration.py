@@ -25,8 +25,8 @@ ANYTHING = (
 
 
 def test_paths_begin_where_the_configuration_says() -> None:
-    configuration = parse_configuration(Request.LAUNCH, {"module": "a/b", "cwd": "/src", "gdb": "~/gdb"})
-    assert configuration["module"] == Path("/src/a/b")
+    configuration = parse_configuration(Request.LAUNCH, {"module": "a/b", "cwd": "/usr", "gdb": "~/gdb"})
+    assert configuration["module"] == Path("/usr/a/b")
     assert configuration["gdb"] == Path("~/gdb").expanduser()
     assert parse_configuration(Request.LAUNCH, {"module": "/x"})["module"] == Path("/x")
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nullmodem.kbuild import BuiltModule
 from support.conversing import Talk, conversing
+from support.pretend import module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -65,6 +68,30 @@ def test_a_pause_right_after_the_target_was_told_to_go_on_is_not_lost(talk: Talk
 def test_a_target_that_has_run_since_it_was_joined_has_the_threads_it_had(talk: Talk) -> None:
     running(talk)
     assert talk.ask("threads") == {"threads": [{"id": 7, "name": "CPU 0"}]}
+
+
+# -- beginning, and again --------------------------------------------------------------------------------------------
+
+
+def test_a_directory_that_is_not_there_is_named_and_another_launch_may_follow(talk: Talk) -> None:
+    talk.ask("initialize", linesStartAt1=True)
+    assert "'cwd': there is no directory /nowhere/at/all" in talk.refused("launch", module="x", cwd="/nowhere/at/all")
+    talk.ask("attach", session="simple", showConsole=False)
+
+
+def test_a_module_may_be_named_at_a_restart_and_another_takes_its_place(talk: Talk) -> None:
+    def build(path: Path, _progress: object) -> BuiltModule:
+        return BuiltModule(path / f"{path.name}.ko", path.name, path, (), (), path)
+
+    talk.machine.build = build  # type: ignore[method-assign]
+    talk.machine.live.loaded = (module("first"),)
+    running(talk)
+    assert "names no module" in talk.refused("restart")
+    for name in ("first", "second"):
+        talk.ask("restart", arguments={"module": f"/m/{name}", "session": "simple", "stopOnEntry": False})
+    changes = [entry[:2] for entry in talk.machine.diary if entry[0] in ("load", "unload")]
+    # What is loaded at last is so in a thread.
+    assert changes[:3] == [("unload", "first"), ("load", "first"), ("unload", "first")]
 
 
 def test_a_command_that_waits_for_the_target_keeps_nothing_else_waiting(talk: Talk) -> None:
