@@ -19,6 +19,7 @@
     │   └── IdentityError     file and running code are not the same build
     ├── KernelDataError       what the stopped kernel says of itself makes no sense
     ├── SessionError          the session cannot do this
+    │   ├── SessionGone       it has ended, and with it what was asked of it
     │   ├── StateError        not in this state (``.state``)
     │   │   └── StopOver      what belongs to a stop was used after it
     │   ├── UnexpectedStop    the target stopped for something else than was waited for (``.stop``)
@@ -139,6 +140,10 @@ class KernelDataError(NullmodemError):
 
 class SessionError(NullmodemError):
     """The session cannot do what it was asked."""
+
+
+class SessionGone(SessionError):
+    """The session has ended, and with it what was asked of it."""
 
 
 class StateError(SessionError):

@@ -12,7 +12,7 @@ from nullmodem.api import control_protocol as protocol
 from nullmodem.api.facts import LoadMapFacts, StopFacts
 from nullmodem.api.failures import Failure, error_of
 from nullmodem.api.line_reader import LineReader
-from nullmodem.errors import NoSessionError, RemoteProtocolError, SessionError, WireTimeout
+from nullmodem.errors import NoSessionError, RemoteProtocolError, SessionError, SessionGone, WireTimeout
 from nullmodem.kbuild import Progress, Stage
 from nullmodem.kbuild.progress import silent
 from nullmodem.waiting import wait_readable
@@ -120,30 +120,40 @@ class RemoteMachine:
         """
         self._ask(protocol.AskKdb(command), protocol.Exited, on_output=on_output)
 
-    def record(self, file: Path, ending: int, on_note: Callable[[str], None] = _nobody) -> None:
+    def record(self, file: Path, ending: int, on_note: Callable[[str], None] = _nobody) -> bool:
         """Have the session record its line to a new file until the descriptor ``ending`` is readable.
 
-        ``on_note`` is told when it has begun. Raises UsageError: the file cannot be made, or it is recorded already.
+        ``on_note`` is told when it has begun. Returns whether the session is still there. Raises UsageError: the file
+        cannot be made, or it is recorded already.
         """
-        self._lasts(protocol.Record(str(file.absolute())), ending, on_note)
+        return self._lasts(protocol.Record(str(file.absolute())), ending, on_note)
 
-    def serve_web(self, ending: int, on_address: Callable[[str], None]) -> None:
+    def serve_web(self, ending: int, on_address: Callable[[str], None]) -> bool:
         """Have the session serve a page for browsers until the descriptor ``ending`` is readable.
 
-        ``on_address`` is told where. Raises UsageError: what a page needs is not installed there.
+        ``on_address`` is told where. Returns whether the session is still there. Raises UsageError: what a page needs
+        is not installed there.
         """
-        self._lasts(protocol.ServeWeb(), ending, on_address)
+        return self._lasts(protocol.ServeWeb(), ending, on_address)
 
-    def _lasts(self, request: protocol.Request, ending: int, on_note: Callable[[str], None]) -> None:
-        """What the session does until we hang up, once it has begun."""
+    def _lasts(self, request: protocol.Request, ending: int, on_note: Callable[[str], None]) -> bool:
+        """What the session does until we hang up, or it ends, once it has begun; whether it was we."""
+        ended_by_session = False
         with self._waiting(None) as connection:
 
             def begun(text: str) -> None:
+                nonlocal ended_by_session
                 on_note(text)
-                wait_readable([connection.fileno(), ending])
+                ended_by_session = ending not in wait_readable([connection.fileno(), ending])
                 connection.shutdown(socket.SHUT_WR)
 
-            self._exchange(connection, request, protocol.Exited, on_note=begun)
+            try:
+                self._exchange(connection, request, protocol.Exited, on_note=begun)
+            except SessionGone:
+                if not ended_by_session:
+                    raise
+                return False
+        return True
 
     def push(self, file: Path, destination: str = "", on_note: Callable[[str], None] = _nobody) -> str:
         """Copy a file to the target; returns its path there. ``on_note`` is told how far it is when it takes long."""
@@ -257,7 +267,7 @@ class RemoteMachine:
     def _gone(self) -> SessionError:
         if self._abandoned:
             return SessionError(f"what was asked of the session {self.session.name!r} was given up")
-        return SessionError(f"the session {self.session.name!r} ended before it had answered")
+        return SessionGone(f"the session {self.session.name!r} ended before it had answered")
 
     def _silent(self, timeout: float) -> WireTimeout:
         msg = f"the session {self.session.name!r} did not answer within {timeout:.0f} s"

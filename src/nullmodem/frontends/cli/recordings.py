@@ -39,7 +39,8 @@ def record(*, file: Path, session: str | None) -> None:
     with ended_by_signals():
         ending = Ending()
         try:
-            machine.record(file, ending.fileno(), say)
+            if not machine.record(file, ending.fileno(), say):
+                say(f"the session {machine.session.name!r} has ended; {file} is recorded")
         except KeyboardInterrupt:
             say(f"{file} is recorded")
         finally:

@@ -9,6 +9,7 @@ import click
 
 from nullmodem.frontends.cli.common import remote, session_option
 from nullmodem.frontends.cli.lifetime import Ending, ended_by_signals
+from nullmodem.frontends.cli.program import say
 
 
 @click.command(short_help="A page for a browser: source, stack, module map, timeline.")
@@ -41,7 +42,8 @@ def web(*, opens: bool, session: str | None) -> None:
                 webbrowser.open(url)
 
         try:
-            machine.serve_web(ending.fileno(), begun)
+            if not machine.serve_web(ending.fileno(), begun):
+                say(f"the session {machine.session.name!r} has ended")
         except KeyboardInterrupt:
             return
         finally:

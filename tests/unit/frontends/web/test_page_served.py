@@ -67,7 +67,7 @@ def test_a_page_is_served_until_who_asked_for_it_ends(door: Door) -> None:
         os.write(writer, b"x")
 
     try:
-        door.remote.serve_web(reader, begun)
+        assert door.remote.serve_web(reader, begun)
     finally:
         os.close(reader)
         os.close(writer)
@@ -79,6 +79,23 @@ def test_a_page_is_served_no_longer_than_who_asked_for_it_lives(door: Door) -> N
     with door.remote._connect(None) as connection:
         connection.sendall(protocol.encode_request(protocol.ServeWeb()))
         assert URL.encode() in connection.recv(1 << 10)
+    assert door.closed.wait(SECONDS)
+
+
+def test_the_end_of_the_session_is_the_pages_and_no_failure(door: Door) -> None:
+    reader, writer = os.pipe()
+    closing: list[threading.Thread] = []
+
+    def begun(_url: str) -> None:
+        closing.append(threading.Thread(target=door.server.close))
+        closing[0].start()
+
+    try:
+        assert not door.remote.serve_web(reader, begun)
+    finally:
+        os.close(reader)
+        os.close(writer)
+        closing[0].join()
     assert door.closed.wait(SECONDS)
 
 
