@@ -113,11 +113,11 @@ class Scene:
         assert self._socket is not None
         self._socket.send(json.dumps({"type": kind, **content}))
 
-    def hang_up(self) -> None:
+    def hang_up(self, code: int = 1000) -> None:
         """Close the connection, and every new one until `lets_in` is set."""
         self.lets_in = False
         assert self._socket is not None
-        self._socket.close()
+        self._socket.close(code=code)
 
     def stopped(self, reason: str = "breakpoint") -> None:
         stop = {"number": self.number, "reason": reason, "thread": 1, "place": self.frame(0)}

@@ -3,6 +3,10 @@
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 8000; // a laptop that wakes up finds its session within this
+const MOST_TRIES = 8; // a minute: who listens on the port later may be somebody else, and would get the cookie
+
+// What a server closes with that has ended, or does not want this page: 1001 and 1012 are WebSocket's own.
+const FINAL = { 1001: 'The web view has ended.', 1012: 'The web view has ended.', 4410: 'The session has ended.', 4429: 'Too many pages are open.' };
 
 export class Connection {
 	#open;
@@ -12,9 +16,11 @@ export class Connection {
 	#waiting = new Map();
 	#number = 0;
 	#pause = FIRST_PAUSE;
+	#tries = 0;
 
 	/**
-	 * `open` makes a socket, `receive` gets each message that is no answer, `changed` whether there is a connection.
+	 * `open` makes a socket, `receive` gets each message that is no answer, `changed(there, why)` whether there is a
+	 * connection: from the session's hello on. With a reason there is none until somebody calls `again`.
 	 */
 	constructor(open, receive, changed) {
 		this.#open = open;
@@ -35,22 +41,34 @@ export class Connection {
 		});
 	}
 
+	/** Try again what was given up. */
+	again() {
+		this.#pause = FIRST_PAUSE;
+		this.#tries = 0;
+		this.#connect();
+	}
+
 	#connect() {
 		const socket = this.#open();
 		this.#socket = socket;
-		socket.onopen = () => {
-			this.#pause = FIRST_PAUSE;
-			this.#changed(true);
-		};
 		socket.onmessage = (event) => this.#take(JSON.parse(event.data));
-		socket.onclose = () => {
-			this.#lost();
+		socket.onclose = ({ code, reason }) => {
+			const why = FINAL[code] ? reason || FINAL[code] : ++this.#tries > MOST_TRIES ? 'Nobody answers.' : '';
+			this.#lost(why);
+			if (why) {
+				return;
+			}
 			setTimeout(() => this.#connect(), this.#pause);
 			this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
 		};
 	}
 
 	#take(message) {
+		if (message.type === 'hello') {
+			this.#pause = FIRST_PAUSE;
+			this.#tries = 0;
+			this.#changed(true, '');
+		}
 		const asked = this.#waiting.get(message.id);
 		if (message.type !== undefined || asked === undefined) {
 			if (message.type !== undefined) {
@@ -66,8 +84,8 @@ export class Connection {
 		}
 	}
 
-	#lost() {
-		this.#changed(false);
+	#lost(why) {
+		this.#changed(false, why);
 		for (const { reject } of this.#waiting.values()) {
 			reject({ message: 'The connection to the session was lost before the answer came.', next: '' });
 		}

@@ -15,6 +15,9 @@ export const KEYS = [
 	['help', null, '?', 'show these keys'],
 ];
 
+/** What moves through the stack may be held down; what runs the target would run it past the next stop. */
+export const HELD = new Set(['up', 'down']);
+
 /** The action of a key that was pressed; `typing` says that a letter belongs to what has the focus. */
 export function action(event, typing) {
 	if (event.ctrlKey || event.altKey || event.metaKey) {

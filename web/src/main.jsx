@@ -17,11 +17,12 @@ const model = new Model(
 	(what, fields) => connection.ask(what, fields),
 	(text) => terminal.write(text),
 	() => terminal.clear(),
+	(draw) => requestAnimationFrame(draw),
 );
 const connection = new Connection(
 	() => new WebSocket(`${scheme}://${location.host}/socket`),
 	(message) => model.receive(message),
-	(there) => model.connection(there),
+	(there, why) => model.connection(there, why),
 );
 
-render(<App model={model} terminal={terminal} />, document.getElementById('page'));
+render(<App model={model} terminal={terminal} again={() => connection.again()} />, document.getElementById('page'));

@@ -7,15 +7,22 @@ import * as tree from './tree.js';
 
 const COMMANDS_KEPT = 100;
 const OURS = 'this page'; // the owner of a breakpoint that may be removed here
+const RUNS = new Set(['continue', 'next', 'step', 'finish']);
+const MOST_NEWS = 1000; // a page in the background is not drawn
 const NOTHING = { thread: null, level: 0 };
 
 export class Model {
-	/** `ask(what, fields)` is a request to the session; `write(text)` shows console text, `clear()` none. */
-	constructor(ask, write, clear) {
+	/**
+	 * `ask(what, fields)` is a request to the session; `write(text)` shows console text, `clear()` none; `soon(do)` calls
+	 * back before the page is drawn again.
+	 */
+	constructor(ask, write, clear, soon) {
 		this.ask = ask;
 		this.write = write;
 		this.clear = clear;
+		this.#soon = soon;
 		this.connected = signal(false);
+		this.ended = signal(''); // why nobody tries to connect any more
 		this.session = signal(null);
 		this.state = signal({ state: 'connecting', stop: null, by: '' });
 		this.modules = signal([]);
@@ -35,9 +42,14 @@ export class Model {
 		this.trouble = signal(null);
 		this.busy = signal('');
 		this.frame = computed(() => this.stack.value.find(({ level }) => level === this.selected.value.level) ?? null);
+		this.mayRun = computed(() => this.stopped.value && !this.recorded.value); // not what is not seen
+		this.mayPause = computed(() => this.connected.value && this.state.value.state === 'running');
 		this.stopped = computed(() => this.connected.value && this.state.value.state === 'stopped');
 	}
 
+	#soon;
+	#news = []; // of the timeline, not shown yet
+	#filesOf = null;
 	#sources = new Map();
 	#before = { function: null, registers: new Map() };
 	#look = 0; // grows with whatever makes answers that are under way worthless
@@ -50,7 +62,7 @@ export class Model {
 			modules: () => this.#modulesChanged(message.modules, message.known ?? []),
 			breakpoints: () => (this.breakpoints.value = message.breakpoints.map((each) => ({ mine: each.owner === OURS, ...each }))),
 			console: () => this.write(message.text),
-			timeline: () => (this.timeline.value = appended(this.timeline.value, message.entry)),
+			timeline: () => this.#happened(message.entry),
 			wire: () => this.#wireChanged(message),
 		}[message.type];
 		if (take) {
@@ -58,9 +70,13 @@ export class Model {
 		}
 	}
 
-	connection(there) {
+	connection(there, why) {
+		const before = this.connected.value;
 		this.connected.value = there;
-		this.said.value = there ? 'Connected to the session.' : 'The connection to the session is lost.';
+		this.ended.value = why;
+		if (there !== before) {
+			this.said.value = there ? 'Connected to the session.' : why || 'The connection to the session is lost.';
+		}
 	}
 
 	// -- what the session tells ----------------------------------------------------------------------------------
@@ -70,6 +86,8 @@ export class Model {
 		this.session.value = session;
 		this.state.value = { state: 'connecting', stop: null, by: '' };
 		this.timeline.value = history;
+		this.#news = [];
+		this.#filesOf = null;
 		this.modules.value = [];
 		this.breakpoints.value = [];
 		this.wire.value = { commands: [], total: null, utilisation: 0 };
@@ -78,6 +96,23 @@ export class Model {
 		this.#forget();
 		this.clear();
 		this.write(text);
+	}
+
+	/** A console may print a thousand lines between two pictures of the page. */
+	#happened(entry) {
+		this.#news.push(entry);
+		if (this.#news.length === 1) {
+			this.#soon(() => this.#takeNews());
+		} else if (this.#news.length === MOST_NEWS) {
+			this.#takeNews();
+		}
+	}
+
+	#takeNews() {
+		if (this.#news.length) {
+			this.timeline.value = appended(this.timeline.value, this.#news);
+			this.#news = [];
+		}
 	}
 
 	#stateChanged({ state, stop, by, holder = '', mine = false }) {
@@ -104,7 +139,11 @@ export class Model {
 			this.#sources.clear(); // a module is rebuilt between unloading and loading
 		}
 		this.modules.value = modules;
-		this.ask('files').then((files) => (this.files.value = files), () => {}); // without the list, the frames' files remain
+		const of = JSON.stringify([[...names], known]);
+		if (of !== this.#filesOf) {
+			this.#filesOf = of;
+			this.ask('files').then((files) => (this.files.value = files), () => (this.#filesOf = null)); // asked again then
+		}
 	}
 
 	#wireChanged({ last, total, utilisation }) {
@@ -315,6 +354,10 @@ export class Model {
 
 	/** A command; what goes wrong is said. Returns whether it went well. */
 	async command(what, fields = {}) {
+		if (RUNS.has(what) && this.recorded.value) {
+			this.#complain({ message: 'What is shown was recorded; the target stands elsewhere.', next: 'Go back to now first (Esc).' });
+			return false;
+		}
 		this.trouble.value = null;
 		this.busy.value = what;
 		try {

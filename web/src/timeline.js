@@ -12,23 +12,29 @@ const CLOSEST = 2;
 const PER_TENFOLD = 6;
 const WIDEST = 48;
 
-/** Entries with one more, the oldest given up beyond `MOST`. One whose number is known has grown: it replaces that. */
-export function appended(entries, entry) {
-	let at = entries.length - 1;
-	while (at >= 0 && entries[at].seq > entry.seq) {
+/** Entries with some more, the oldest given up beyond `MOST`. One whose number is known has grown: it replaces that. */
+export function appended(entries, news) {
+	const fresh = new Map(news.map((entry) => [entry.seq, entry]));
+	const oldest = Math.min(...fresh.keys());
+	let at = entries.length;
+	while (at > 0 && entries[at - 1].seq >= oldest) {
 		at--;
 	}
-	if (entries[at]?.seq === entry.seq) {
-		return entries.map((each, index) => (index === at ? entry : each));
-	}
-	return entries.length >= MOST ? [...entries.slice(entries.length - MOST + 1), entry] : [...entries, entry];
+	const grown = entries.slice(at).filter(({ seq }) => !fresh.has(seq));
+	const newest = [...grown, ...fresh.values()].sort((one, other) => one.seq - other.seq);
+	return [...entries.slice(Math.max(0, at + newest.length - MOST), at), ...newest].slice(-MOST);
 }
+
+const known = new WeakMap(); // lines by entry: an entry does not change
 
 /** What each line of the list says: an entry of the console may hold several. */
 export function linesOf(entries) {
-	return entries.flatMap((entry) => (entry.text.includes('\n')
-		? entry.text.split('\n').map((text, index) => ({ entry, text, key: `${entry.seq}.${index}` }))
-		: { entry, text: entry.text, key: entry.seq }));
+	return entries.flatMap((entry) => {
+		if (!known.has(entry)) {
+			known.set(entry, entry.text.split('\n').map((text, index) => ({ entry, text, key: `${entry.seq}.${index}` })));
+		}
+		return known.get(entry);
+	});
 }
 
 /** The place from the left of each entry, in pixels: growing with the time between two, slower than it. */

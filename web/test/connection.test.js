@@ -13,10 +13,9 @@ function connection() {
 		sockets.push(socket);
 		return socket;
 	};
-	const made = new Connection(open, (message) => received.push(message), (is) => there.push(is));
+	const made = new Connection(open, (message) => received.push(message), (...is) => there.push(is));
 	const up = (socket) => {
 		socket.readyState = 1;
-		socket.onopen();
 	};
 	const told = (socket, message) => socket.onmessage({ data: JSON.stringify(message) });
 	return { made, sockets, received, there, up, told };
@@ -39,24 +38,58 @@ test('each answer goes to its question, and news to the page', async () => {
 
 test('a lost connection is opened again, later each time, and questions end', async (context) => {
 	context.mock.timers.enable({ apis: ['setTimeout'] });
-	const { made, sockets, there, up } = connection();
+	const { made, sockets, there, up, told } = connection();
 	await assert.rejects(made.ask('threads'), (error) => error.message.includes('not connected'));
 	up(sockets[0]);
+	told(sockets[0], { type: 'hello' });
 	const asked = made.ask('threads');
 	sockets[0].readyState = 3;
-	sockets[0].onclose();
+	sockets[0].onclose({ code: 1006 });
 	await assert.rejects(asked, (error) => error.message.includes('was lost'));
-	assert.deepStrictEqual(there, [true, false]);
+	assert.deepStrictEqual(there, [[true, ''], [false, '']]);
 	context.mock.timers.tick(499);
 	assert.strictEqual(sockets.length, 1);
 	context.mock.timers.tick(1);
 	assert.strictEqual(sockets.length, 2);
-	sockets[1].onclose();
+	up(sockets[1]);
+	sockets[1].onclose({ code: 1006 }); // it was let in, and sent away before a hello
 	context.mock.timers.tick(999);
 	assert.strictEqual(sockets.length, 2);
 	context.mock.timers.tick(1);
-	up(sockets[2]);
-	assert.deepStrictEqual(there, [true, false, false, true]);
+	told(sockets[2], { type: 'hello' });
+	assert.deepStrictEqual(there.slice(2), [[false, ''], [true, '']]);
+});
+
+test('what is refused or has ended is not tried again by itself, and says why', (context) => {
+	context.mock.timers.enable({ apis: ['setTimeout'] });
+	const { made, sockets, there } = connection();
+	sockets[0].onclose({ code: 4429, reason: '8 pages are open already' });
+	context.mock.timers.tick(3600_000);
+	assert.strictEqual(sockets.length, 1);
+	made.again();
+	sockets[1].onclose({ code: 4410, reason: '' });
+	made.again();
+	sockets[2].onclose({ code: 1012, reason: '' });
+	assert.deepStrictEqual(there, [
+		[false, '8 pages are open already'], [false, 'The session has ended.'], [false, 'The web view has ended.'],
+	]);
+	made.again();
+	for (let at = 3; at < sockets.length; at++) {
+		sockets[at].onclose({ code: 1006 });
+		context.mock.timers.tick(8000);
+	}
+	assert.deepStrictEqual([sockets.length, there.at(-1)], [3 + 9, [false, 'Nobody answers.']]);
+});
+
+test('what is pasted is cut into what can be sent at once, and into no half of a character', async () => {
+	const sent = [];
+	const text = `${'x'.repeat(4095)}\u{1f600}${'y'.repeat(5000)}`;
+	await inOrder(async (part) => sent.push(part))(text);
+	assert.deepStrictEqual(sent.map(({ length }) => length), [4095, 4096, 906]);
+	assert.strictEqual(sent.join(''), text);
+	const refused = [];
+	await inOrder(async (part) => (refused.push(part), false))(text);
+	assert.strictEqual(refused.length, 1);
 });
 
 test('what is typed arrives in order, whatever the answers take', async () => {
@@ -66,10 +99,10 @@ test('what is typed arrives in order, whatever the answers take', async () => {
 	type('b');
 	type('c');
 	assert.deepStrictEqual(sent.map(({ text }) => text), ['a']);
-	sent[0].resolve();
+	sent[0].resolve(true);
 	await new Promise((resolve) => setImmediate(resolve));
 	assert.deepStrictEqual(sent.map(({ text }) => text), ['a', 'bc']);
-	sent[1].resolve();
+	sent[1].resolve(true);
 	await done;
 	type('d');
 	assert.deepStrictEqual(sent.map(({ text }) => text), ['a', 'bc', 'd']);

@@ -8,10 +8,12 @@ import { rows } from '../src/tree.js';
 function page() {
 	const open = [];
 	const written = [];
+	const drawn = [];
 	const model = new Model(
 		(what, fields) => new Promise((resolve, reject) => open.push({ what, fields, resolve, reject })),
 		(text) => written.push(text),
 		() => written.splice(0),
+		(draw) => drawn.push(draw),
 	);
 	const taken = (what) => {
 		const at = open.findIndex((each) => each.what === what);
@@ -20,7 +22,7 @@ function page() {
 	};
 	const settled = () => new Promise((resolve) => setImmediate(resolve));
 	return {
-		model, open, written, settled,
+		model, open, written, drawn, settled,
 		answer: async (what, result) => {
 			const { resolve, fields } = taken(what);
 			resolve(result);
@@ -178,6 +180,50 @@ test('a recorded stop is shown apart from the one that stands, and left again', 
 	await settled();
 	await answer('stack', [{ level: 0, ...PLACE, line: 95 }]);
 	assert.deepStrictEqual([model.recorded.value, model.source.value.line], [null, 95]);
+});
+
+test('the timeline is drawn once for all that happened', () => {
+	const { model, drawn } = page();
+	for (const seq of [1, 2, 2, 3]) {
+		model.receive({ type: 'timeline', entry: { seq, text: `${seq}` } });
+	}
+	assert.deepStrictEqual([model.timeline.value, drawn.length], [[], 1]);
+	drawn.pop()();
+	assert.deepStrictEqual(model.timeline.value.map(({ seq }) => seq), [1, 2, 3]);
+	for (let seq = 4; seq < 1004; seq++) {
+		model.receive({ type: 'timeline', entry: { seq, text: '' } });
+	}
+	assert.deepStrictEqual([drawn.length, model.timeline.value.length], [1, 1003]);
+	model.receive({ type: 'hello', session: {}, history: [], console: '' });
+	drawn.pop()();
+	assert.deepStrictEqual(model.timeline.value, []);
+});
+
+test('files are asked for when modules come and go, not when their sections do', async () => {
+	const { model, answer, open } = page();
+	const simple = { name: 'simple', state: 'coming', sections: [] };
+	model.receive({ type: 'modules', modules: [simple], known: ['simple'] });
+	await answer('files', []);
+	model.receive({ type: 'modules', modules: [{ ...simple, state: 'live' }], known: ['simple'] });
+	assert.deepStrictEqual(open, []);
+	model.receive({ type: 'modules', modules: [], known: ['simple'] });
+	assert.deepStrictEqual(open.map(({ what }) => what), ['files']);
+});
+
+test('what is recorded does not run the target, which stands elsewhere', async () => {
+	const scene = page();
+	const { model, answer, open } = scene;
+	model.connection(true, '');
+	await shown(5, [], scene);
+	await answer('source', { path: '/x/simple.c', text: 'int x;', lines_with_code: [] });
+	assert.strictEqual(model.mayRun.value, true);
+	model.showRecorded(2);
+	await answer('recorded', { number: 2, reason: 'step', thread: 1, place: PLACE, stack: [], locals: {} });
+	for (const what of ['continue', 'next', 'step', 'finish']) {
+		assert.strictEqual(await model.command(what), false);
+	}
+	assert.deepStrictEqual([model.mayRun.value, open], [false, []]);
+	assert.match(model.trouble.value.next, /Esc/);
 });
 
 test('a second hello forgets everything', async () => {

@@ -59,11 +59,17 @@ test('time between entries is seen, a long one shorter than it was', () => {
 test('the timeline keeps the newest, and an entry that grows stays one', () => {
 	let entries = [];
 	for (let seq = 0; seq < MOST + 5; seq++) {
-		entries = appended(entries, { seq });
+		entries = appended(entries, [{ seq }]);
 	}
 	assert.deepStrictEqual([entries.length, entries[0].seq, entries.at(-1).seq], [MOST, 5, MOST + 4]);
-	entries = appended(entries, { seq: MOST + 2, text: 'more' });
+	entries = appended(entries, [{ seq: MOST + 2, text: 'less' }, { seq: MOST + 2, text: 'more' }]);
 	assert.deepStrictEqual([entries.length, entries.at(-3).text, entries.at(-1).seq], [MOST, 'more', MOST + 4]);
+});
+
+test('many entries of one moment are taken in at once', () => {
+	const news = Array.from({ length: MOST + 10 }, (_, seq) => ({ seq }));
+	assert.deepStrictEqual([appended([], news).length, appended([], news)[0].seq], [MOST, 10]);
+	assert.deepStrictEqual(appended([{ seq: 1 }, { seq: 3 }], [{ seq: 4 }, { seq: 2 }]).map(({ seq }) => seq), [1, 2, 3, 4]);
 });
 
 test('an entry of several lines is listed line by line', () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole page: where each panel stands, and what the keys do.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { action, KEYS } from '../keys.js';
+import { action, HELD, KEYS } from '../keys.js';
 import { Breakpoints } from './breakpoints.jsx';
 import { Head } from './head.jsx';
 import { Locals } from './locals.jsx';
@@ -12,7 +12,7 @@ import { Source } from './source.jsx';
 import { Timeline } from './timeline.jsx';
 import { Wire } from './wire.jsx';
 
-export function App({ model, terminal }) {
+export function App({ model, terminal, again }) {
 	const [help, setHelp] = useState(false);
 	const cursor = useRef({ line: () => null });
 	useEffect(() => {
@@ -20,6 +20,9 @@ export function App({ model, terminal }) {
 			const wanted = action(event, typing(event.target));
 			if (wanted && !event.target.closest?.('dialog')) {
 				event.preventDefault();
+				if (event.repeat && !HELD.has(wanted)) {
+					return;
+				}
 				run(model, wanted, cursor.current, () => setHelp(true));
 			}
 		};
@@ -28,7 +31,7 @@ export function App({ model, terminal }) {
 	}, []);
 	return (
 		<>
-			<Head model={model} help={() => setHelp(true)} />
+			<Head model={model} help={() => setHelp(true)} again={again} />
 			<main class="main">
 				<div class="column wide">
 					<Source model={model} cursor={cursor.current} />

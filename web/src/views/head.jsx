@@ -11,7 +11,7 @@ const BUTTONS = [
 ];
 const SHORTCUTS = { '⇧F11': 'Shift+F11' };
 
-export function Head({ model, help }) {
+export function Head({ model, help, again }) {
 	const session = model.session.value;
 	return (
 		<header class="head">
@@ -20,11 +20,11 @@ export function Head({ model, help }) {
 			<div role="toolbar" aria-label="Run and stop" class="tools">
 				{BUTTONS.map(([what, name, key, whenStopped]) => (
 					<button key={what} data-do={what} aria-keyshortcuts={SHORTCUTS[key] ?? key} title={`${name} (${key})`}
-						disabled={!model.connected.value || model.stopped.value !== whenStopped || model.state.value.state === 'lost'}
+						disabled={!(whenStopped ? model.mayRun : model.mayPause).value}
 						onClick={() => model.command(what)}>{name}<kbd aria-hidden="true">{key}</kbd></button>
 				))}
 			</div>
-			<State model={model} />
+			<State model={model} again={again} />
 			<button class="plain" aria-label="Keys" title="Keys (?)" onClick={help}>?</button>
 			<Trouble model={model} />
 			<Recorded model={model} />
@@ -38,16 +38,18 @@ function facts({ name, target, kernel, arch, wire }) {
 	return [target === name ? '' : target, built, arch, wire].filter(Boolean);
 }
 
-function State({ model }) {
+function State({ model, again }) {
 	const { state, stop, by, holder, mine } = model.state.value;
 	const shown = model.connected.value ? state : 'disconnected';
 	return (
 		<div class={`state ${shown}`}>
 			<span class="pill">{shown}</span>
-			{stop && state === 'stopped'
-				? <span class="where"><b>{visible(stop.reason)}</b> {placed(stop.place)} {stop.note && visible(stop.note)} <span class="dim">stop {stop.number}</span></span>
-				: by && <span class="where dim">by {visible(by)}</span>}
-			{holder && !mine && (
+			{model.ended.value && <span class="ended">{visible(model.ended.value)} <button class="link" onClick={again}>connect again</button></span>}
+			{shown === 'stopped' && stop && (
+				<span class="where"><b>{visible(stop.reason)}</b> {placed(stop.place)} {stop.note && visible(stop.note)} <span class="dim">stop {stop.number}</span></span>
+			)}
+			{shown === 'running' && by && <span class="where dim">by {visible(by)}</span>}
+			{model.connected.value && holder && !mine && (
 				<span class="holder">held by {visible(holder)} <button class="link" title="Run and step it from here" onClick={() => model.command('take')}>take</button></span>
 			)}
 		</div>

@@ -169,6 +169,17 @@ def test_keys_run_and_stop_the_target(page: Page, scene: Scene, key: str, asked:
     answered(page, scene, asked)
 
 
+def test_a_key_that_is_held_runs_the_target_once(page: Page, scene: Scene) -> None:
+    scene.serve(page)
+    page.get_by_role("treeitem", name="size").wait_for()
+    for _press in range(5):
+        page.keyboard.down("n")
+    page.keyboard.up("n")
+    page.keyboard.press("F6")  # not while it stands, but asked for: the others would have been by now
+    answered(page, scene, "pause")
+    assert scene.wanted("next") == [{}]
+
+
 def test_everything_can_be_done_without_a_mouse(page: Page, scene: Scene) -> None:
     scene.serve(page)
     page.get_by_role("treeitem", name="file").focus()
@@ -231,6 +242,9 @@ def test_a_stop_in_the_timeline_shows_what_was_read_there(page: Page, scene: Sce
     page.get_by_text("Stop 2, as it was read then.").wait_for()
     assert answered(page, scene, "recorded") == [{"stop": 2}]
     page.locator(".line-recorded", has_text="f24(").wait_for()
+    page.keyboard.press("n")
+    page.get_by_role("alert").get_by_text("Go back to now first").wait_for()
+    assert scene.wanted("next") == []
     page.get_by_role("treeitem", name="size").get_by_text("64").wait_for()
     page.keyboard.press("Escape")
     page.locator(".line-current", has_text="f6(").wait_for()
@@ -284,6 +298,16 @@ def test_a_lost_connection_is_shown_and_comes_back_as_a_fresh_page(page: Page, s
     scene.hang_up()
     page.locator(".pill", has_text="disconnected").wait_for()
     scene.lets_in = True
+    page.locator(".pill", has_text="stopped").wait_for()
+    assert len(answered(page, scene, "stack", 2)) == 2
+
+
+def test_an_ended_session_is_said_and_asked_for_again_only_by_hand(page: Page, scene: Scene) -> None:
+    scene.serve(page)
+    scene.hang_up(4410)
+    page.get_by_text("The session has ended.").first.wait_for()
+    scene.lets_in = True
+    page.get_by_role("button", name="connect again").click()
     page.locator(".pill", has_text="stopped").wait_for()
     assert len(answered(page, scene, "stack", 2)) == 2
 
