@@ -111,9 +111,7 @@ def walk(bench: Bench, steps: int) -> tuple[Walk, int]:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(
-    "cpus", [2, pytest.param(4, marks=pytest.mark.xfail(strict=True, reason="one `next` in some 300 runs on"))]
-)
+@pytest.mark.parametrize("cpus", [2, 4])
 @pytest.mark.parametrize("kernel", ["6.1"], indirect=True)
 @pytest.mark.parametrize("gdb_path", [pytest.param(debian, id="gdb-13.1")], indirect=True)
 def test_each_next_ends_on_its_line_and_no_hit_is_lost(make_bench: Callable[..., Bench], cpus: int) -> None:
