@@ -138,3 +138,30 @@ def test_a_page_that_vanishes_in_the_middle_leaves_nothing_behind(
     assert bench.machine.live.holder() == ""
     assert bench.machine.live.look_into(lambda session: session.table.wanted) == frozenset()
     bench.sh(READ)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_a_page_and_gdb_agree_at_200_stops(shared_bench: Bench, page: Page) -> None:
+    bench, stops = shared_bench, 200
+    gdb = bench.gdb()
+    gdb("break simple_read")
+    reading = bench.start(gdb, f"for i in $(seq {stops}); do {READ}; done")
+    for count in range(1, stops + 1):
+        gdb.wait()
+        assert bench.machine.live.stop is not None
+        number = bench.machine.live.stop.number
+        while (stop := stopped(page))["number"] != number:  # gdb steps off its breakpoint first, which a page sees
+            pass
+        _stack, variables, _threads = look(page, stop)
+        values = {name: int(gdb(f"print/d {name}").rpartition("= ")[2]) for name in ("len", "simple_counter")}
+        assert int(gdb("print/x (unsigned long)$pc").rpartition("= ")[2], 16) == int(stop["place"]["pc"], 16)
+        assert gdb("info line").startswith(f"Line {stop['place']['line']} of")
+        assert (int(named(variables, "len")["value"]), values["simple_counter"]) == (values["len"], count - 1)
+        if count == stops:
+            gdb("delete")
+            break
+        gdb.send("continue")
+    bench.finish(gdb, reading)
+    bench.interrupt(gdb)
+    gdb("detach")
