@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from nullmodem.frontends.web.protocol import Hello, encode_push
+from nullmodem.frontends.web.protocol import Breakpoints, Hello, Modules, Wire, encode_push
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 MOST_PUSHES: Final = 512
 MOST_TEXT: Final = 1 << 18
-"""Characters of what is pushed, at most."""
+"""Characters of what is pushed, at most, but for what is as long as it is."""
+_WHOLE: Final = (Hello, Modules, Breakpoints, Wire)
+"""Each tells all there is of its kind: of those that wait, the last is enough."""
 
 
 class Outbox:
@@ -27,21 +29,24 @@ class Outbox:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[bool, str]] = deque()
+        self._waiting: deque[tuple[type[Push] | None, str]] = deque()  # None: an answer
         self._pushes = self._size = 0
         self._stale = False
 
     def push(self, push: Push) -> None:
         """Something that the page is told unasked."""
-        text = encode_push(push)
+        text, kind = encode_push(push), type(push)
         with self._lock:
             if self._stale:
                 return
-            self._waiting.append((True, text))
-            if not isinstance(push, Hello):  # which is as long as it is, and comes first
+            if kind in _WHOLE:
+                self._waiting = deque(each for each in self._waiting if each[0] is not kind)
+            else:
                 self._pushes += 1
                 self._size += len(text)
-            if self._pushes > MOST_PUSHES or self._size > MOST_TEXT:
+            self._waiting.append((kind, text))
+            # What is too long by itself would be so after a snapshot, too.
+            if self._pushes > 1 and (self._pushes > MOST_PUSHES or self._size > MOST_TEXT):
                 self._stale = True
                 self._forget()
         self._wake()
@@ -49,20 +54,19 @@ class Outbox:
     def answer(self, text: str) -> None:
         """An answer to a request, encoded."""
         with self._lock:
-            self._waiting.append((False, text))
+            self._waiting.append((None, text))
         self._wake()
 
     def take(self) -> tuple[bool, str] | None:
         """The next message, and whether it is an answer; None when there is none."""
         with self._lock:
             if not self._waiting:
-                self._pushes = self._size = 0
                 return None
-            is_push, text = self._waiting.popleft()
-            if is_push:
-                self._pushes = max(0, self._pushes - 1)
-                self._size = max(0, self._size - len(text))
-            return not is_push, text
+            kind, text = self._waiting.popleft()
+            if kind is not None and kind not in _WHOLE:
+                self._pushes -= 1
+                self._size -= len(text)
+            return kind is None, text
 
     @property
     def is_stale(self) -> bool:
@@ -76,5 +80,5 @@ class Outbox:
             self._forget()
 
     def _forget(self) -> None:
-        self._waiting = deque(each for each in self._waiting if not each[0])
+        self._waiting = deque(each for each in self._waiting if each[0] is None)
         self._pushes = self._size = 0

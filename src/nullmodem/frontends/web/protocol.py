@@ -203,7 +203,14 @@ _TYPES: Final[dict[type[Push], str]] = {
 def encode_push(push: Push) -> str:
     record = to_json(push)
     assert isinstance(record, dict)
-    return json.dumps({"type": _TYPES[type(push)], **record}, separators=(",", ":"))
+    return _json({"type": _TYPES[type(push)], **record})
+
+
+def _json(record: dict[str, object]) -> str:
+    """Letters as they are: escaped, a console's text may be six times as long. Half a surrogate, which the name of a
+    file can have, is no letter."""
+    text = json.dumps(record, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="replace").decode()
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------
@@ -311,8 +318,8 @@ Answer = (
 
 def encode_answer(id_: int, answer: Answer) -> str:
     result = answer if answer is None or isinstance(answer, dict) else to_json(answer)
-    return json.dumps({"id": id_, "result": result}, separators=(",", ":"))
+    return _json({"id": id_, "result": result})
 
 
 def encode_error(id_: int | None, message: str, following: str) -> str:
-    return json.dumps({"id": id_, "error": {"message": message, "next": following}}, separators=(",", ":"))
+    return _json({"id": id_, "error": {"message": message, "next": following}})

@@ -13,7 +13,19 @@ from nullmodem.api.records import Address
 from nullmodem.errors import UsageError
 from nullmodem.frontends.web.conditions import require_plain
 from nullmodem.frontends.web.outbox import MOST_PUSHES, Outbox
-from nullmodem.frontends.web.protocol import ConsoleText, Hello, Place, SessionView, StopView, Variable
+from nullmodem.frontends.web.protocol import (
+    ConsoleText,
+    Hello,
+    KernelView,
+    Modules,
+    Place,
+    SessionView,
+    StopView,
+    UseView,
+    Variable,
+    Wire,
+    encode_error,
+)
 from nullmodem.frontends.web.timeline import MOST_ENTRIES, MOST_STOPS, MOST_TEXT, MOST_VARIABLES, Seen, Timeline
 from nullmodem.frontends.web.values import Variables
 
@@ -62,6 +74,32 @@ def test_too_much_text_is_dropped_but_for_the_snapshot_itself() -> None:
     for _ in range(5):
         outbox.push(ConsoleText("x" * (1 << 16)))
     assert outbox.is_stale
+
+
+def test_what_is_long_by_itself_is_sent_all_the_same_and_only_the_last_of_its_kind() -> None:
+    outbox = Outbox(lambda: None)
+    kernel = KernelView(Address(0), Address(1))
+    for number in range(MOST_PUSHES + 1):
+        outbox.push(Modules((), kernel, ("x" * (1 << 19), str(number))))
+        outbox.push(Wire(UseView("", number, 0, 0, 0), UseView("", 0, 0, 0, 0), None))
+    assert not outbox.is_stale
+    modules, wire = map(json.loads, texts(outbox))
+    assert (modules["type"], modules["known"][1]) == ("modules", str(MOST_PUSHES))
+    assert (wire["type"], wire["last"]["bytes_out"]) == ("wire", MOST_PUSHES)
+    outbox.push(ConsoleText("x" * (1 << 19)))
+    assert not outbox.is_stale
+    outbox.push(ConsoleText("x"))
+    assert outbox.is_stale
+
+
+def test_a_console_is_sent_as_it_is_and_what_is_no_letter_can_be_sent() -> None:
+    outbox = Outbox(lambda: None)
+    for _ in range(3):
+        outbox.push(ConsoleText("\N{REPLACEMENT CHARACTER}" * (1 << 16)))
+    assert not outbox.is_stale
+    (first, *_) = texts(outbox)
+    assert len(first) < (1 << 16) + 100
+    assert json.loads(encode_error(1, "no file a\udcff", "").encode())["error"]["message"] == "no file a?"
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------
