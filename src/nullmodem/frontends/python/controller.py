@@ -82,7 +82,6 @@ class Controller:
         watching: bool = False,
     ) -> None:
         self.live = live
-        self.client = live.attach(name, follows_modules=True)
         self._judge = judge
         self._plant = plant
         self._changed = threading.Condition()
@@ -95,16 +94,24 @@ class Controller:
         self._stepping = self._abandoned = False
         self._errands: list[_Errand] = []
         self._sent: deque[float] = deque()
-        self._events = live.subscribe()
-        self._reader, self._writer = os.pipe()
-        stop = live.look_into(self._look_at_present) if watching else None
-        if stop is not None:
-            self._count, self._seen, self._settled = 1, stop.number, stop.number
-            self._arrival = Arrival(1, stop, Verdict(shown=True))
         self._thread = threading.Thread(target=self._run, name="nullmodem-python", daemon=True)
-        self._thread.start()
-        if stop is None:
-            self._resume()
+        with contextlib.ExitStack() as made:  # a client that stays for nobody would keep the target at a stop
+            made.callback(self._lose, "the session was closed")
+            self.client = live.attach(name, follows_modules=True)
+            made.callback(self._leave)
+            self._events = live.subscribe()
+            made.callback(self._events.close)
+            self._reader, self._writer = os.pipe()
+            made.callback(os.close, self._reader)
+            made.callback(self._end_thread)
+            stop = live.look_into(self._look_at_present) if watching else None
+            if stop is not None:
+                self._count, self._seen, self._settled = 1, stop.number, stop.number
+                self._arrival = Arrival(1, stop, Verdict(shown=True))
+            self._thread.start()
+            if stop is None:
+                self._resume()
+            self._closing = made.pop_all()
 
     def _look_at_present(self, session: Session) -> Stop | None:
         """Look at the stop that the target stands at; None while it runs."""
@@ -115,16 +122,16 @@ class Controller:
 
     def close(self) -> None:
         """Leave the session: its breakpoints are lifted, and the target runs if nobody else holds it."""
-        if self._writer < 0:
-            return
+        self._closing.close()
+
+    def _end_thread(self) -> None:
         os.close(self._writer)
-        self._writer = -1
-        self._thread.join()
-        os.close(self._reader)
-        self._events.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _leave(self) -> None:
         with contextlib.suppress(NullmodemError):  # the session may have ended first
             self.live.detach(self.client)
-        self._lose("the session was closed")
 
     # -- what the program does -----------------------------------------------------------------------------------
 

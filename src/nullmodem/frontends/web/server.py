@@ -17,6 +17,7 @@ from nullmodem.frontends.web.gate import HOST, Gate, Key
 from nullmodem.frontends.web.hub import Hub
 from nullmodem.frontends.web.protocol import LONGEST_MESSAGE
 from nullmodem.frontends.web.site import page_files, site
+from nullmodem.frontends.web.visitors import Visitors
 
 if TYPE_CHECKING:
     import asyncio
@@ -52,7 +53,9 @@ class WebServer:
             self.key = Key(listener.getsockname()[1])
             self._hub = Hub(machine)
             made.callback(self._hub.close)
-            self._server = _Server(_configuration(Gate(site(self._hub, page), self.key), request_seconds))
+            visitors = Visitors(self._hub)
+            made.callback(visitors.close)
+            self._server = _Server(_configuration(Gate(site(visitors, page), self.key), request_seconds))
             self._thread = threading.Thread(
                 target=self._server.run, args=([listener],), name="nullmodem-web", daemon=True
             )

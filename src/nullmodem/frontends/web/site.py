@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,7 +20,6 @@ from nullmodem.errors import NullmodemError, UsageError
 from nullmodem.frontends.web.outbox import Outbox
 from nullmodem.frontends.web.protocol import MOST_PENDING, encode_error
 from nullmodem.frontends.web.requests import BadRequest, parse_request
-from nullmodem.frontends.web.visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +27,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.websockets import WebSocket
 
-    from nullmodem.frontends.web.hub import Hub
+    from nullmodem.frontends.web.visitor import Visitor
+    from nullmodem.frontends.web.visitors import Visitors
 
 PAGE: Final = Path(__file__).with_name("page")
 MOST_PAGES: Final = 8
@@ -53,7 +52,7 @@ def page_files(directory: Path = PAGE) -> Mapping[str, bytes]:
     return found
 
 
-def site(hub: Hub, files: Mapping[str, bytes]) -> Starlette:
+def site(visitors: Visitors, files: Mapping[str, bytes]) -> Starlette:
     """The application, for whoever was let in. ``files`` are all that can be fetched: no request leads to a path."""
 
     async def fetch(request: Request) -> Response:
@@ -62,7 +61,7 @@ def site(hub: Hub, files: Mapping[str, bytes]) -> Starlette:
             return Response("There is no such file.\n", 404, media_type="text/plain")
         return Response(files[name], media_type=_TYPES[Path(name).suffix])
 
-    pages = _Pages(hub)
+    pages = _Pages(visitors)
     routes = [WebSocketRoute("/socket", pages.serve), Route("/{name:str}", fetch), Route("/", _index(fetch))]
     made = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware, minimum_size=500)])
     made.router.redirect_slashes = False
@@ -82,9 +81,8 @@ def _index(fetch: Callable[[Request], object]) -> Callable[[Request], object]:
 class _Pages:
     """The sockets that are open."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._numbers = itertools.count(1)
+    def __init__(self, visitors: Visitors) -> None:
+        self._visitors = visitors
         self._open = 0
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -108,9 +106,12 @@ class _Pages:
 
         outbox = Outbox(wake)
         try:
-            visitor = await asyncio.to_thread(Visitor, self._hub, outbox, next(self._numbers))
+            visitor = await self._visitors.come(outbox)
         except NullmodemError as error:
             await websocket.close(ENDED, error.message[:100])
+            return
+        except OSError as error:
+            await websocket.close(TOO_MANY, f"there is no room for another page: {error.strerror or error}"[:100])
             return
         room = asyncio.Semaphore(MOST_PENDING)
         sender = asyncio.create_task(_send(websocket, outbox, waiting, visitor, room))
@@ -119,10 +120,10 @@ class _Pages:
             await asyncio.wait([sender, reader], return_when=asyncio.FIRST_COMPLETED)
         finally:
             # Whatever ends this, the target must not stay stopped for a page that is no more.
-            closing = asyncio.to_thread(visitor.close)
+            gone = self._visitors.go(visitor)
             for task in (sender, reader):
                 task.cancel()
-            await asyncio.shield(asyncio.gather(closing, sender, reader, return_exceptions=True))
+            await asyncio.gather(gone, sender, reader, return_exceptions=True)
 
 
 async def _receive(websocket: WebSocket, outbox: Outbox, visitor: Visitor, room: asyncio.Semaphore) -> None:

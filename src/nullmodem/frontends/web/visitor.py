@@ -55,33 +55,38 @@ class Visitor:
         self._outbox = outbox
         self._machine = hub.machine
         self._live = hub.machine.live
-        self._reader, self._writer = os.pipe()
-        self._events = self._live.subscribe()
         self._stepping = False
         self._told: dict[type[Push], Push] = {}
-        self._debugger = Debugger(hub.machine, NAME, watching=True)
-        self._controller = self._debugger.controller
-        self._target = Target(hub.machine, debugger=self._debugger)
-        self._breakpoints = OwnBreakpoints(self._target, hub)
-        self._looking = Looking(self._target, Sources(self._debugger), hub.seen, number)
-        self._in_turn = ThreadPoolExecutor(1, "nullmodem-web-look")
-        self._at_once = ThreadPoolExecutor(4, "nullmodem-web-do")
-        self._typing = ThreadPoolExecutor(1, "nullmodem-web-type")  # what is typed keeps its order
         self._follower = threading.Thread(target=self._follow, name="nullmodem-web-page", daemon=True)
-        self._follower.start()
-        hub.join(outbox, self._tell_soon)
-        self._tell_soon()
+        with contextlib.ExitStack() as made:  # of one that is not finished, nothing may stay: least of all its client
+            self._events = self._live.subscribe()
+            made.callback(self._events.close)
+            self._reader, self._writer = os.pipe()
+            made.callback(os.close, self._reader)
+            self._in_turn = _pool(made, 1, "look")
+            self._at_once = _pool(made, 4, "do")
+            self._typing = _pool(made, 1, "type")  # what is typed keeps its order
+            made.callback(self._end_follower)
+            self._debugger = Debugger(hub.machine, NAME, watching=True)
+            made.callback(self._debugger.close)  # before the rest, which may have to wait for what is under way
+            self._controller = self._debugger.controller
+            self._target = Target(hub.machine, debugger=self._debugger)
+            self._breakpoints = OwnBreakpoints(self._target, hub)
+            self._looking = Looking(self._target, Sources(self._debugger), hub.seen, number)
+            self._follower.start()
+            made.callback(hub.leave, outbox)
+            hub.join(outbox, self._tell_soon)
+            self._tell_soon()
+            self._closing = made.pop_all()
 
     def close(self) -> None:
         """The page has gone: its breakpoints are lifted, the target is given up, and runs if nobody else looks."""
-        self._hub.leave(self._outbox)
+        self._closing.close()
+
+    def _end_follower(self) -> None:
         os.close(self._writer)
-        self._follower.join()
-        self._debugger.close()
-        for pool in (self._in_turn, self._at_once, self._typing):
-            pool.shutdown(cancel_futures=True)
-        os.close(self._reader)
-        self._events.close()
+        if self._follower.is_alive():
+            self._follower.join()
 
     def fileno(self) -> int:
         """Readable when the page has gone."""
@@ -278,6 +283,12 @@ class Visitor:
         if self._told.get(type(push)) != push:
             self._told[type(push)] = push
             self._outbox.push(push)
+
+
+def _pool(made: contextlib.ExitStack, threads: int, what: str) -> ThreadPoolExecutor:
+    pool = ThreadPoolExecutor(threads, f"nullmodem-web-{what}")
+    made.callback(pool.shutdown, cancel_futures=True)
+    return pool
 
 
 _AT_ONCE: Final = (
