@@ -277,9 +277,8 @@ class Rig:
 
     def settle(self) -> None:
         """Wait until the session has dealt with all that was asked and all that came."""
-        self.live.status()
-        while self.line.pending:
-            self.live.status()
+        while self.live.look_into(lambda _session: self.line.pending):
+            pass  # asked in its thread, which has then dealt with what it has read
 
     def close(self) -> None:
         for gdb in self.gdbs:
