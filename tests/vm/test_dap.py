@@ -235,7 +235,11 @@ def test_steps_over_into_and_out(desk: Desk) -> None:
 def test_where_gdb_cannot_set_out_the_target_stands_and_can_be_let_go_when_it_can(desk: Desk) -> None:
     editor = desk.editor
     nowhere = [{"instructionReference": "0x10"}]
-    editor.ask("setInstructionBreakpoints", breakpoints=nowhere)  # while it runs
+    (refused,) = editor.ask("setInstructionBreakpoints", breakpoints=nowhere)["breakpoints"]  # while it runs
+    assert not refused["verified"]
+    assert "Cannot access memory at address 0x10" in refused["message"]
+    assert editor.pending("stopped") == []
+    editor.send("evaluate", expression="break *0x10", context="repl")  # which gdb keeps
     thread, body = desk.stop(reason="pause")
     assert "a breakpoint is set where there is no memory" in body["text"]
     frames = editor.frames(thread)
@@ -244,7 +248,7 @@ def test_where_gdb_cannot_set_out_the_target_stands_and_can_be_let_go_when_it_ca
     editor.refused("evaluate", expression="continue", context="repl")
     desk.stop(reason="pause")
     assert editor.frames(thread)[0]["name"] == frames[0]["name"]
-    editor.ask("setInstructionBreakpoints", breakpoints=[])
+    editor.repl("delete")
     editor.forget()
     editor.repl("continue")
     editor.event("continued")
