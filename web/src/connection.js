@@ -41,8 +41,11 @@ export class Connection {
 		});
 	}
 
-	/** Try again what was given up. */
+	/** Try again what was given up; an attempt that is under way is the only one. */
 	again() {
+		if (this.#socket) {
+			return;
+		}
 		this.#pause = FIRST_PAUSE;
 		this.#tries = 0;
 		this.#connect();
@@ -56,6 +59,7 @@ export class Connection {
 			const why = FINAL[code] ? reason || FINAL[code] : ++this.#tries > MOST_TRIES ? 'Nobody answers.' : '';
 			this.#lost(why);
 			if (why) {
+				this.#socket = null;
 				return;
 			}
 			setTimeout(() => this.#connect(), this.#pause);

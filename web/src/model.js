@@ -333,6 +333,7 @@ export class Model {
 	showNow() {
 		if (this.recorded.value) {
 			this.recorded.value = null;
+			this.trouble.value = null; // as that nothing runs from there
 			this.#forget();
 		}
 		const { state, stop } = this.state.value;

@@ -67,6 +67,8 @@ test('what is refused or has ended is not tried again by itself, and says why', 
 	context.mock.timers.tick(3600_000);
 	assert.strictEqual(sockets.length, 1);
 	made.again();
+	made.again(); // clicked twice: a second socket would tell everything twice
+	assert.strictEqual(sockets.length, 2);
 	sockets[1].onclose({ code: 4410, reason: '' });
 	made.again();
 	sockets[2].onclose({ code: 1012, reason: '' });

@@ -224,6 +224,8 @@ test('what is recorded does not run the target, which stands elsewhere', async (
 	}
 	assert.deepStrictEqual([model.mayRun.value, open], [false, []]);
 	assert.match(model.trouble.value.next, /Esc/);
+	model.showNow();
+	assert.strictEqual(model.trouble.value, null);
 });
 
 test('a second hello forgets everything', async () => {

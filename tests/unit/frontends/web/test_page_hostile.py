@@ -211,3 +211,13 @@ def test_so_many_pages_and_no_more(web: Web) -> None:
     assert closed.value.rcvd.code == 4429
     pages[0].vanish()
     assert pages[1].ask("files") == []
+
+
+def test_the_end_of_the_server_is_told_to_its_pages(web: Web) -> None:
+    page = web.page()
+    page.ask("files")
+    web.server.close()
+    with pytest.raises(ConnectionClosed) as closed:
+        page.answer(1 << 40)  # of no question: whatever comes until the end
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012  # for which the page does not try again
