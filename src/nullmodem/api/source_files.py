@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import SymbolError
@@ -26,7 +27,7 @@ class SourceFiles:
     def __init__(self, live: LiveSession, known: Callable[[], Iterable[Path]]) -> None:
         self._live = live
         self._known = known
-        self._read: dict[tuple[Path, int], tuple[str, LineTable] | None] = {}
+        self._kept: dict[object, tuple[str, LineTable] | None] = {}
 
     def by_module(self) -> dict[str, tuple[str, ...]]:
         """The names of the files, as the compiler was told, by the names of the modules."""
@@ -38,23 +39,40 @@ class SourceFiles:
         return tuple(sorted({line for table in tables for line in table.lines_of(file)}))
 
     def _tables(self) -> dict[str, LineTable]:
-        def loaded(session: Session) -> dict[str, LineTable]:
-            tables = ((module, session.world.lines.table_of(module)) for module in session.world.modules.all)
-            return {module.name: table for module, table in tables if table is not None}
+        """Read in this thread: the session's must not wait for it. Those of modules that are gone are not kept."""
 
-        found = self._live.look_into(loaded)
-        for path in self._known():
-            read = self._table(path)
+        def loaded(session: Session) -> list[tuple[str, object, Path]]:
+            return [
+                (module.name, module.file.stamp, module.instance)
+                for module in session.world.modules.all
+                if module.file is not None and module.instance is not None
+            ]
+
+        before, self._kept = self._kept, {}
+        found: dict[str, LineTable] = {}
+        for name, stamp, path in self._live.look_into(loaded):
+            read = self._table(stamp, path, before)
             if read is not None:
-                found.setdefault(*read)
+                found[name] = read[1]
+        for path in self._known():
+            with contextlib.suppress(OSError):  # it is being built, or gone
+                read = self._table((path, path.stat().st_mtime_ns), path, before)
+                if read is not None:
+                    found.setdefault(*read)
         return found
 
-    def _table(self, path: Path) -> tuple[str, LineTable] | None:
-        try:
-            key = path, path.stat().st_mtime_ns
-            if key not in self._read:
-                file = ModuleFile.open(path)
-                self._read[key] = file.name, LineTable.of_module(file)
-        except (OSError, SymbolError):
-            return None  # it is being built, or gone, or has no debug information
-        return self._read[key]
+    def _table(
+        self, key: object, path: Path, before: dict[object, tuple[str, LineTable] | None]
+    ) -> tuple[str, LineTable] | None:
+        if key not in self._kept:
+            self._kept[key] = before[key] if key in before else _read(path)
+        return self._kept[key]
+
+
+def _read(path: Path) -> tuple[str, LineTable] | None:
+    """A module's name and lines; None for a file without debug information, or one that is being built, or gone."""
+    try:
+        file = ModuleFile.open(path)
+        return file.name, LineTable.of_module(file)
+    except (OSError, SymbolError):
+        return None

@@ -152,12 +152,14 @@ class Frames:
         return "\n".join(map(str, self))
 
 
-def shown(value: drgn.Object) -> str:
-    """A variable in a few words: its value, or that it is optimised out, or why it cannot be read."""
+def shown(value: drgn.Object, *, string: bool = True) -> str:
+    """A variable in a few words: its value, or that it is optimised out, or why it cannot be read.
+
+    ``string``: and what a pointer to characters leads to, however long that is."""
     if value.absent_:
         return OPTIMIZED_OUT
     try:
-        return str(value.format_(dereference=False, symbolize=False, type_name=False))
+        return str(value.format_(dereference=False, symbolize=False, type_name=False, string=string))
     except (drgn.FaultError, drgn.ObjectAbsentError, ValueError, LookupError, TypeError) as error:
         return f"<{error}>"
 

@@ -117,7 +117,8 @@ class Seen:
         """Somebody was shown the variables of a frame."""
         with self._lock:
             if stop in self._stops:
-                self._stops[stop].locals[str(level)] = self._stops[stop].keep(page, variables, 1)
+                seen = self._stops[stop]
+                seen.locals[str(level)] = seen.keep(page, variables, 1, seen.locals.get(str(level), ()))
 
     def children(self, stop: int, page: int, ref: int, variables: Sequence[Variable]) -> None:
         """Somebody has unfolded a variable, in his numbers."""
@@ -127,7 +128,7 @@ class Seen:
                 return
             node, depth = seen.nodes[page, ref]
             if depth < DEEPEST:
-                node["children"] = seen.keep(page, variables, depth + 1)
+                node["children"] = seen.keep(page, variables, depth + 1, node.get("children", ()))
 
     def of(self, stop: int) -> dict[str, object]:
         """All that. Raises UsageError for a stop of which nothing is known (any more)."""
@@ -149,14 +150,23 @@ class _SeenStop:
         self.nodes: dict[tuple[int, int], tuple[dict[str, Any], int]] = {}
         self._left = MOST_VARIABLES
 
-    def keep(self, page: int, variables: Sequence[Variable], depth: int) -> list[dict[str, Any]]:
+    def keep(
+        self, page: int, variables: Sequence[Variable], depth: int, before: Sequence[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """``before`` are those that are kept already of what is asked for again, with what was unfolded in them."""
         kept: list[dict[str, Any]] = []
-        for variable in variables[: self._left]:
-            node = {"name": variable.name, "type": variable.type, "value": variable.value, "ref": None}
+        for number, variable in enumerate(variables):
+            if number < len(before) and before[number]["name"] == variable.name:
+                node = before[number]
+            elif self._left:
+                node = {}
+                self._left -= 1
+            else:
+                break
+            node |= {"name": variable.name, "type": variable.type, "value": variable.value, "ref": None}
             if variable.ref is not None:
                 self.nodes[page, variable.ref] = node, depth
             kept.append(node)
-        self._left -= len(kept)
         return kept
 
     def record(self) -> dict[str, object]:

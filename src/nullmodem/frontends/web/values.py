@@ -19,11 +19,19 @@ MOST_CHILDREN: Final = 100
 """Of one array; a longer one unfolds into pieces of it."""
 MOST_REFS: Final = 20_000
 LONGEST_VALUE: Final = 2_000
+LONGEST_STRING: Final = 200
+"""Characters that are read of a string, as gdb does: what a pointer leads to need not end."""
+_PIECE: Final = 64
+"""Bytes of a string that are read at once, aligned: the next page may not be there."""
 _COMPOUND: Final = (drgn.TypeKind.STRUCT, drgn.TypeKind.UNION, drgn.TypeKind.CLASS)
 _READABLE: Final = (
     *_COMPOUND, drgn.TypeKind.POINTER, drgn.TypeKind.ARRAY, drgn.TypeKind.INT, drgn.TypeKind.BOOL,
     drgn.TypeKind.FLOAT, drgn.TypeKind.ENUM,
 )  # fmt: skip
+_PRINTED: Final = range(0x20, 0x7F)
+_ESCAPES: Final = {
+    0x07: "\\a", 0x08: "\\b", 0x09: "\\t", 0x0A: "\\n", 0x0B: "\\v", 0x0C: "\\f", 0x0D: "\\r", 0x22: '\\"', 0x5C: "\\\\"
+}  # fmt: skip
 
 Named = tuple[str, drgn.Object]
 
@@ -106,10 +114,56 @@ def _text(value: drgn.Object, kind: drgn.Type) -> str:
         return "{…}"
     if kind.kind == drgn.TypeKind.ARRAY and not _is_char(kind.type):
         return f"[{kind.length or 0}]"
-    text = shown(value)
-    if kind.kind == drgn.TypeKind.POINTER and _plain(kind.type).kind == drgn.TypeKind.FUNCTION:
-        text += _symbol(value)
+    if kind.kind == drgn.TypeKind.ARRAY:
+        return _characters(value, kind)
+    text = shown(value, string=False)
+    if kind.kind == drgn.TypeKind.POINTER:
+        if _is_char(kind.type):
+            text += _string(value)
+        elif _plain(kind.type).kind == drgn.TypeKind.FUNCTION:
+            text += _symbol(value)
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+
+
+def _characters(value: drgn.Object, kind: drgn.Type) -> str:
+    size = min(kind.length or 0, LONGEST_STRING + 1)
+    try:
+        address = value.address_
+        return _quoted(value.to_bytes_() if address is None else _read_string(value.prog_, address, size))
+    except (drgn.FaultError, drgn.ObjectAbsentError, ValueError) as error:
+        return f"<{error}>"
+
+
+def _string(pointer: drgn.Object) -> str:
+    """What a pointer to characters leads to, as drgn writes it; empty where nothing can be read."""
+    try:
+        found = _read_string(pointer.prog_, pointer.value_(), LONGEST_STRING + 1)
+    except (drgn.FaultError, drgn.ObjectAbsentError, ValueError):
+        return ""
+    return f" = {_quoted(found)}"
+
+
+def _read_string(program: drgn.Program, address: int, most: int) -> bytes:
+    found = b""
+    while len(found) < most:
+        at = address + len(found)
+        try:
+            piece = program.read(at, min(_PIECE - at % _PIECE, most - len(found)))
+        except drgn.FaultError:
+            if not found:
+                raise
+            break
+        text, end, _ = piece.partition(b"\0")
+        found += text
+        if end:
+            break
+    return found
+
+
+def _quoted(data: bytes) -> str:
+    text, _, _ = data[:LONGEST_STRING].partition(b"\0")
+    letters = "".join(_ESCAPES.get(byte) or (chr(byte) if byte in _PRINTED else f"\\x{byte:02x}") for byte in text)
+    return f'"{letters}"' + ("…" if len(text) == LONGEST_STRING and len(data) > LONGEST_STRING else "")
 
 
 def _symbol(pointer: drgn.Object) -> str:

@@ -27,7 +27,7 @@ from nullmodem.frontends.web.protocol import (
     encode_error,
 )
 from nullmodem.frontends.web.timeline import MOST_ENTRIES, MOST_STOPS, MOST_TEXT, MOST_VARIABLES, Seen, Timeline
-from nullmodem.frontends.web.values import Variables
+from nullmodem.frontends.web.values import LONGEST_STRING, Variables
 
 PLACE = Place("f", "m", "f.c", 3, Address(0x1000))
 
@@ -234,6 +234,50 @@ def test_a_long_array_unfolds_in_pieces(program: drgn.Program) -> None:
         ref = pieces[-1].ref
     assert names[-1] == "[1000000]"
     assert names[0].endswith("..1000000]")
+
+
+def test_a_string_is_read_as_far_as_it_is_shown() -> None:
+    reads: list[int] = []
+    memory = b'\0ab"\\\n\x01\xff'.ljust(64, b"\0") + b"x" * (1 << 20)
+
+    def read(_address: int, count: int, offset: int, _physical: bool) -> bytes:
+        reads.append(count)
+        return memory[offset : offset + count]
+
+    program = drgn.Program(drgn.Platform(drgn.Architecture.X86_64))
+    program.add_memory_segment(0x1000, len(memory), read)
+    letter = program.int_type("char", 1, is_signed=True)
+    pointer = program.pointer_type(letter)
+    text = r'"ab\"\\\n\x01\xff"'
+    named = [
+        ("short", drgn.Object(program, pointer, 0x1001)),
+        ("array", drgn.Object(program, program.array_type(letter, 20), address=0x1001)),
+        ("nowhere", drgn.Object(program, pointer, 0x10)),
+        ("value", drgn.Object(program, program.array_type(letter, 4), b"ab\0\0")),
+    ]
+    assert [each.value for each in Variables().of(named)] == [f"0x1001 = {text}", text, "0x10", '"ab"']
+    reads.clear()
+    endless = [
+        ("endless", drgn.Object(program, pointer, 0x1041)),
+        ("huge", drgn.Object(program, program.array_type(letter, 1 << 19), address=0x1041)),
+    ]
+    pointed, huge = Variables().of(endless)
+    assert huge.value == '"' + "x" * LONGEST_STRING + '"…'
+    assert pointed.value == f"0x1041 = {huge.value}"
+    assert sum(reads) <= 2 * (LONGEST_STRING + 1)
+    assert len(reads) <= 8
+
+
+def test_what_is_looked_at_again_stays_as_it_was_kept() -> None:
+    seen = Seen()
+    seen.stopped(StopView(1, "breakpoint", 1, PLACE))
+    many = [Variable(f"v{number}", "int", str(number), number + 1) for number in range(MOST_VARIABLES)]
+    seen.variables(1, 0, 1, many)
+    seen.variables(1, 0, 2, many[:-1])
+    seen.children(1, 2, 1, [Variable("in", "int", "1")])
+    assert len(seen.of(1)["locals"]["0"]) == MOST_VARIABLES - 1  # type: ignore[index]
+    seen.variables(1, 0, 1, [*many[:-1], Variable("new", "int", "1")])
+    assert [each["name"] for each in seen.of(1)["locals"]["0"]] == [each.name for each in many[:-1]]  # type: ignore[index]
 
 
 def test_what_cannot_be_read_and_what_is_nowhere_say_so(program: drgn.Program) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nullmodem.api.source_files import SourceFiles
 from nullmodem.session.model import State
 from support.rig import Arrival
 
@@ -175,3 +176,17 @@ def test_the_timeline_keeps_what_happened_and_what_was_seen(rig: Rig, web: Web) 
     assert ("stop", number) in {(entry["kind"], entry["stop"]) for entry in history}
     assert "resume" in {entry["kind"] for entry in history}
     assert [entry["seq"] for entry in history] == list(range(1, len(history) + 1))
+
+
+def test_source_files_are_read_beside_the_session_and_kept(rig: Rig, module_path: Path) -> None:
+    loaded = rig.load(module_path)
+    rig.happen(rig.module_loads(loaded))
+    rig.settle()
+    (module,) = rig.live.modules()
+    files = SourceFiles(rig.live, lambda: ())
+    found = files.by_module()
+    assert list(found) == [module.name]
+    assert module.instance is not None
+    assert rig.session.world.lines._tables == {}
+    module.instance.unlink()
+    assert files.by_module() == found
