@@ -31,7 +31,7 @@ def test_a_plain_specification_is_fine(spec: QemuSpec) -> None:
 
 
 def test_console_and_kgdb_each_have_their_line(spec: QemuSpec) -> None:
-    assert spec.kernel_command_line == "console=ttyS0 kgdboc=ttyS1,115200"
+    assert spec.kernel_command_line == "console=ttyS0 kgdboc=ttyS1,115200 no_timer_check"
     words = arguments(spec)
     serial = [words[i + 1] for i, word in enumerate(words) if word == "-serial"]
     assert serial == ["chardev:console", "chardev:kgdb"]
@@ -41,7 +41,7 @@ def test_console_and_kgdb_each_have_their_line(spec: QemuSpec) -> None:
 
 def test_what_the_user_appends_comes_last(spec: QemuSpec) -> None:
     full = replace(spec, kaslr=False, append="loglevel=8 kgdbwait", qemu_args=("-device", "e1000"))
-    assert full.kernel_command_line == "console=ttyS0 kgdboc=ttyS1,115200 nokaslr loglevel=8 kgdbwait"
+    assert full.kernel_command_line == "console=ttyS0 kgdboc=ttyS1,115200 no_timer_check nokaslr loglevel=8 kgdbwait"
     assert arguments(full)[-2:] == ["-device", "e1000"]
 
 
@@ -100,7 +100,7 @@ def test_what_is_no_kernel_is_refused(spec: QemuSpec, content: bytes) -> None:
 def test_a_shared_line_is_the_first_and_the_console(spec: QemuSpec) -> None:
     shared = replace(spec, line="socket,path=/run/line,server=on,wait=off", shared=True)
     shared.check()
-    assert shared.kernel_command_line == "console=ttyS0 kgdboc=ttyS0,115200"
+    assert shared.kernel_command_line == "console=ttyS0 kgdboc=ttyS0,115200 no_timer_check"
     words = arguments(shared)
     assert "socket,path=/run/line,server=on,wait=off,id=kgdb" in words
     assert [words[at + 1] for at, word in enumerate(words) if word == "-serial"] == ["chardev:kgdb", "chardev:console"]
