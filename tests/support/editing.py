@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nullmodem.errors import StateError
 from support.dap import Adapter
 from support.gdb import wheel
 
@@ -83,7 +85,21 @@ class Desk:
 
     def use(self) -> None:
         """Have something open, read and close the module's device."""
-        self.start(lambda: self.remote.execute(["cat /dev/simple"], lambda _data: None))
+        self.start(self._use)
+
+    def _use(self) -> None:
+        """gdb steps a target off a breakpoint before it lets it go, and in between the target stands."""
+        with contextlib.closing(self.remote.watch()) as events:
+            while True:
+                try:
+                    self.remote.execute(["cat /dev/simple"], lambda _data: None)
+                    break
+                except StateError:
+                    while (event := events.next()) is not None and event.kind != "resumed":
+                        pass
+                    if event is None:
+                        raise
+        events.dispose()
 
     def stop(self, **fields: Any) -> tuple[int, Any]:
         """Wait for a stop; its thread, and its body."""
