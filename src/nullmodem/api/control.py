@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -37,6 +38,9 @@ _log = logging.getLogger(__name__)
 REQUEST_SECONDS: Final = 30.0
 """A client that connects sends its request at once; one that does not must not keep a thread for ever."""
 _JOIN_SECONDS: Final = 5.0
+_NO_ROOM: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_ROOM_SECONDS: Final = 0.1
+"""Until a connection is accepted that there was no descriptor for."""
 QUIET_SECONDS: Final = 5.0
 
 
@@ -73,6 +77,7 @@ class ControlServer:
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._closing = False
+        self._ended = threading.Event()
 
     def listen(self, path: Path) -> None:
         """Raises SessionError when the socket cannot be made."""
@@ -98,6 +103,7 @@ class ControlServer:
             return
         with self._lock:
             self._closing = True
+            self._ended.set()
             connections = dict(self._connections)
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # unlike close, wakes the thread in accept
@@ -115,7 +121,10 @@ class ControlServer:
         while True:
             try:
                 connection, _address = self._listener.accept()
-            except OSError:
+            except OSError as error:
+                # Others will close descriptors, but nobody tells of it.
+                if error.errno in _NO_ROOM and not self._ended.wait(_ROOM_SECONDS):
+                    continue
                 return
             if not is_this_user(connection):
                 connection.close()

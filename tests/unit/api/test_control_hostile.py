@@ -17,6 +17,8 @@ from nullmodem.api import failures
 from nullmodem.api.line_reader import LINE_LIMIT, LineReader
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import RunningSession
+from nullmodem.waiting import wait_readable
+from support.descriptors import room_for
 from support.served import RECORD, SECONDS, Served, in_thread
 
 
@@ -54,6 +56,22 @@ def test_any_line_is_answered_with_one_error(shared: Served, line: bytes) -> Non
         assert answer is not None
         assert isinstance(protocol.parse_message(answer, protocol.Exited), failures.Failure)
         assert reader.read() is None
+
+
+def test_a_client_for_whom_there_is_no_descriptor_is_served_when_there_is_one(served: Served) -> None:
+    with contextlib.ExitStack() as stack:
+        # For the first one the kernel has a descriptor ready, which accept(2) takes before it waits; it keeps that.
+        clients = [stack.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX))) for _ in range(3)]
+        with room_for(0):
+            for client in clients:
+                client.settimeout(SECONDS)
+                client.connect(str(served.session.control_socket))
+            for client in clients[1:]:
+                client.sendall(protocol.encode_request(protocol.GetModules()))
+            assert not wait_readable(clients[1:], 0.3)
+        for client in clients[1:]:
+            assert LineReader(client).read() is not None
+    assert served.remote.status().name == "simple"
 
 
 def test_clients_that_say_nothing_keep_nobody_from_being_served(served: Served) -> None:

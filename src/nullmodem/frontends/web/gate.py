@@ -88,6 +88,10 @@ _NO_TOKEN: Final = Refusal(
 )
 
 
+_ONE_REQUEST: Final = (b"connection", b"close")
+"""A connection that is kept could be held by who sends the next request byte by byte."""
+
+
 class Gate:
     """Lets through what has the key; answers everything else itself."""
 
@@ -159,7 +163,7 @@ def _query(scope: Scope) -> dict[str, list[str]]:
 def _with_policy(send: Send) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *POLICY]}
+            message = {**message, "headers": [*message.get("headers", ()), *POLICY, _ONE_REQUEST]}
         await send(message)
 
     return sent

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS: Final = 10.0
 """For a whole request to come: who sends it byte by byte must not keep a connection for ever."""
+PING_SECONDS: Final = 20.0
+"""Between two questions whether a page is there, and for its answer: one that has died must not keep the target."""
 MOST_CONNECTIONS: Final = 128
 LONGEST_HEAD: Final = 16 << 10
 START_SECONDS: Final = 30.0
@@ -37,7 +39,12 @@ class WebServer:
     """Serves one machine's page until closed. ``url`` has the secret it takes to see it."""
 
     def __init__(
-        self, machine: Machine, *, files: Mapping[str, bytes] | None = None, request_seconds: float = REQUEST_SECONDS
+        self,
+        machine: Machine,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        request_seconds: float = REQUEST_SECONDS,
+        ping_seconds: float = PING_SECONDS,
     ) -> None:
         """``files`` are the page, the one that was built if it is not given.
 
@@ -55,7 +62,8 @@ class WebServer:
             made.callback(self._hub.close)
             visitors = Visitors(self._hub)
             made.callback(visitors.close)
-            self._server = _Server(_configuration(Gate(site(visitors, page), self.key), request_seconds))
+            gate = Gate(site(visitors, page), self.key)
+            self._server = _Server(_configuration(gate, request_seconds, ping_seconds))
             self._thread = threading.Thread(
                 target=self._server.run, args=([listener],), name="nullmodem-web", daemon=True
             )
@@ -87,7 +95,7 @@ class _Server(uvicorn.Server):
         self.begun.set()
 
 
-def _configuration(app: Gate, request_seconds: float) -> uvicorn.Config:
+def _configuration(app: Gate, request_seconds: float, ping_seconds: float) -> uvicorn.Config:
     class Protocol(_Punctual):
         seconds = request_seconds
 
@@ -99,25 +107,30 @@ def _configuration(app: Gate, request_seconds: float) -> uvicorn.Config:
         ws="websockets-sansio",
         ws_max_size=LONGEST_MESSAGE,
         ws_per_message_deflate=False,
+        ws_ping_interval=ping_seconds,
+        ws_ping_timeout=ping_seconds,
         lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
         h11_max_incomplete_event_size=LONGEST_HEAD,
         timeout_graceful_shutdown=END_SECONDS,
     )
 
 
 class _Punctual(H11Protocol):
-    """HTTP that hangs up on who has not sent a request in time; uvicorn only does so between two requests."""
+    """HTTP that hangs up on who is one too many, or has not sent a request in time. uvicorn answers the former, and
+    looks for the latter between two requests only."""
 
     seconds = REQUEST_SECONDS
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()  # anybody on this machine can connect, and descriptors are the session's too
+            return
         self._deadline = self.loop.call_later(self.seconds, self._overdue)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from nullmodem.frontends.web.server import MOST_CONNECTIONS
 from support.pages import SECONDS, fetch, web_on
 
 if TYPE_CHECKING:
@@ -170,6 +172,43 @@ def test_who_sends_a_request_byte_by_byte_is_hung_up_on(rig: Rig, tmp_path: Path
             assert connection.recv(1) == b""
             connection.close()
         assert page.ask("files") == []  # which has been here for longer
+
+
+def test_who_is_one_too_many_is_hung_up_on(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    with web_on(rig.live, tmp_path / "many", request_seconds=10 * SECONDS) as web, contextlib.ExitStack() as stack:
+        address = "127.0.0.1", web.server.key.port
+        page = web.page()
+        assert page.ask("files") == []
+        for _ in range(MOST_CONNECTIONS - 1):
+            stack.enter_context(socket.create_connection(address, SECONDS))
+        for _ in range(20):
+            with socket.create_connection(address, SECONDS) as late, contextlib.suppress(ConnectionResetError):
+                assert late.recv(1) == b""
+        assert page.ask("files") == []
+
+
+def test_a_connection_is_for_one_request(web: Web) -> None:
+    for path in ("/", "/page.js", "/none"):
+        assert fetch(web.server, path).getheader("connection") == "close"
+    assert fetch(web.server, "/", Cookie="").getheader("connection") == "close"
+
+
+def test_a_page_that_has_died_does_not_keep_the_target(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "dead").mkdir()
+    with web_on(rig.live, tmp_path / "dead", ping_seconds=0.3) as web:
+        key = web.server.key
+        with socket.create_connection(("127.0.0.1", key.port), SECONDS) as dead:
+            dead.sendall(
+                f"GET /socket HTTP/1.1\r\nHost: {key.authorities[0]}\r\nOrigin: http://{key.authorities[0]}\r\n"
+                f"Cookie: {key.cookie}={key.token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+            )
+            assert dead.recv(12) == b"HTTP/1.1 101"
+            while dead.recv(1 << 16):
+                pass
+        web.page().ask("files")
+    assert rig.live.clients() == ()
 
 
 def test_a_head_without_end_is_refused(web: Web) -> None:

@@ -4,11 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
-import os
-import resource
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,10 +14,12 @@ from nullmodem.frontends.web.hub import Hub
 from nullmodem.frontends.web.outbox import Outbox
 from nullmodem.frontends.web.visitor import Visitor
 from nullmodem.frontends.web.visitors import Visitors
+from support.descriptors import descriptors, room_for
 from support.pages import FakeTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.rig import Rig
 
@@ -36,30 +33,8 @@ def hub(rig: Rig, tmp_path: Path) -> Iterator[Hub]:
     target.close()
 
 
-@contextlib.contextmanager
-def room_for(descriptors: int) -> Iterator[None]:
-    """This process can open so many more."""
-    present = {int(each.name) for each in Path("/proc/self/fd").iterdir()}
-    fillers = [os.dup(0)]
-    while fillers[-1] < max(present):
-        fillers.append(os.dup(0))
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (fillers[-1] + 1 + descriptors, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for each in fillers:
-            os.close(each)
-
-
 def outbox() -> Outbox:
     return Outbox(lambda: None)
-
-
-def descriptors() -> int:
-    gc.collect()  # what other tests have left would make room meanwhile
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.mark.parametrize("room", range(8))
