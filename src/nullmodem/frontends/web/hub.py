@@ -57,6 +57,7 @@ class Hub:
         self._session = session_view(machine)
         self._outboxes: dict[Outbox, Callable[[], None]] = {}
         self._lock = threading.RLock()
+        self._printing = threading.Lock()  # nothing that waits for the session is done with it
         self._steps = 0  # of pages, under way
         self._through = 0  # stops up to this number have been told of
         self._modules: dict[int, Module] = {module.loaded.address: module for module in machine.live.modules()}
@@ -93,13 +94,11 @@ class Hub:
     def snapshot(self, outbox: Outbox) -> None:
         """Tell a page everything anew."""
         with self._lock:
-            console = self.console.text() if self.console is not None else ""
-            for push in (
-                Hello(self._session, self._timeline.entries, console[-SHOWN_CONSOLE:]),
-                modules_view(self.machine),
-                self._wire(),
-            ):
-                outbox.push(push)
+            with self._printing:  # what is printed from here on comes behind it
+                console = self.console.text() if self.console is not None else ""
+                outbox.push(Hello(self._session, self._timeline.entries, console[-SHOWN_CONSOLE:]))
+            outbox.push(modules_view(self.machine))
+            outbox.push(self._wire())
 
     def leave(self, outbox: Outbox) -> None:
         """A page has gone."""
@@ -218,10 +217,11 @@ class Hub:
 
     def _printed(self, data: bytes) -> None:
         """In the console's thread, which must not wait for the session."""
-        text = self._decoder.decode(data)
-        entries = self._timeline.printed(text)
-        if text:
-            self._tell([ConsoleText(text), *map(_pushed, entries)])
+        with self._printing:
+            text = self._decoder.decode(data)
+            entries = self._timeline.printed(text)
+            if text:
+                self._tell([ConsoleText(text), *map(_pushed, entries)])
 
     def _tell(self, pushes: Iterable[Push]) -> None:
         told = list(pushes)

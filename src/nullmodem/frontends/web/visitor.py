@@ -56,6 +56,8 @@ class Visitor:
         self._machine = hub.machine
         self._live = hub.machine.live
         self._stepping = False
+        self._asking = threading.Lock()
+        self._asked = False
         self._told: dict[type[Push], Push] = {}
         self._follower = threading.Thread(target=self._follow, name="nullmodem-web-page", daemon=True)
         with contextlib.ExitStack() as made:  # of one that is not finished, nothing may stay: least of all its client
@@ -65,6 +67,7 @@ class Visitor:
             made.callback(os.close, self._reader)
             self._in_turn = _pool(made, 1, "look")
             self._at_once = _pool(made, 4, "do")
+            self._pausing = _pool(made, 1, "pause")  # which others that wait must not keep from its turn
             self._typing = _pool(made, 1, "type")  # what is typed keeps its order
             made.callback(self._end_follower)
             self._debugger = Debugger(hub.machine, NAME, watching=True)
@@ -94,8 +97,8 @@ class Visitor:
 
     def snapshot(self) -> None:
         """Tell the page everything anew."""
+        self._hub.snapshot(self._outbox)  # first: what is told before it, the page forgets
         self._told.clear()
-        self._hub.snapshot(self._outbox)
         self._tell_soon()
 
     # -- what it asks --------------------------------------------------------------------------------------------
@@ -106,6 +109,8 @@ class Visitor:
         pool = self._at_once if isinstance(request, _AT_ONCE) else self._in_turn
         if isinstance(request, requests.Type):
             pool = self._typing
+        elif isinstance(request, requests.Pause):
+            pool = self._pausing
         if self._stepping and pool is self._in_turn:
             hint = "Pause it first."
             self._outbox.answer(encode_error(id_, "a step is under way, and the target runs", hint))
@@ -252,7 +257,16 @@ class Visitor:
         self._tell_soon()
 
     def _tell_soon(self) -> None:
-        self._submit(self._in_turn, self._tell_all)
+        """Once is enough, however much has happened before it is this one's turn."""
+        with self._asking:
+            asked, self._asked = self._asked, True
+        if not asked:
+            self._submit(self._in_turn, self._tell_asked)
+
+    def _tell_asked(self) -> None:
+        with self._asking:
+            self._asked = False
+        self._tell_all()
 
     def _tell_all(self) -> None:
         """The state and the breakpoints, as far as they are not those that were told last."""
@@ -292,5 +306,5 @@ def _pool(made: contextlib.ExitStack, threads: int, what: str) -> ThreadPoolExec
 
 
 _AT_ONCE: Final = (
-    requests.Pause, requests.Take, requests.Load, requests.Unload, requests.Recorded,
+    requests.Take, requests.Load, requests.Unload, requests.Recorded,
 )  # fmt: skip
