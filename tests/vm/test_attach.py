@@ -20,8 +20,10 @@ import pytest
 
 import nullmodem
 from nullmodem.api.attach import AttachOptions, attach, look_at_files, parse_console
+from nullmodem.api.attach_plan import AttachPlan, options_of
 from nullmodem.api.lines import ConsoleAt
 from nullmodem.api.ways import parse_ways
+from nullmodem.api.which_kernel import running_one
 from nullmodem.errors import IdentityError, KernelDataError, StateError, TargetError, UsageError
 from nullmodem.kbuild import build_module, cache_root, ensure_kernel
 from nullmodem.session.model import State, StopReason
@@ -223,6 +225,22 @@ def test_another_kernels_vmlinux_is_refused_and_the_machine_runs_on(board: Board
     assert board.sh("echo alive") == "alive\n"
 
 
+def test_of_several_vmlinux_files_the_running_kernels_is_found(board: Board) -> None:
+    other = ensure_kernel("6.12" if board.kernel.name == "6.1" else "6.1")
+    files = board.directory / "kernels"
+    files.mkdir()
+    (files / "vmlinux-1").symlink_to(other.vmlinux)
+    (files / "vmlinux-2").symlink_to(board.kernel.vmlinux)
+    plan = AttachPlan(board.line, modules=(files,), ways=("shell",))
+    told: list[str] = []
+    options = options_of(plan, told.append)
+    assert options.vmlinux == files / "vmlinux-2"
+    assert [line.rpartition("-")[2] for line in told] == ["1", "2"]
+    with pytest.raises(UsageError, match=r"none of the files found.*\n.*vmlinux-1\n.*is not the running kernel"):
+        running_one((files / "vmlinux-1",), options)
+    assert board.sh("echo alive") == "alive\n"
+
+
 def test_every_command_works_on_a_session_that_was_attached(board: Board, cli: Cli) -> None:
     (cli.runtime / "nullmodem.toml").write_text(
         f'[targets.lab-board]\nwire = "{board.line}"\nvmlinux = "{board.kernel.vmlinux}"\n'
@@ -355,26 +373,6 @@ def test_a_module_as_a_distribution_ships_it_has_its_lines(board: Board) -> None
         assert machine.run("rmmod simple", check=True).wait(30, stops=False).result is not None
     finally:
         machine.close()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (["lab-bord"], "neither a line nor a target's name"),
-        (["usb:1", "--vmlinux", "/dev/null"], "begins with none of"),
-        (["tcp:127.0.0.1:1"], "vmlinux is not known"),
-        (["/dev/nonexist"], "there is no device /dev/nonexist"),
-        (["serial:/dev/null"], "/dev/null is no serial line"),
-        (["tcp:127.0.0.1:1", "--vmlinux", "/dev/null", "--break-in", "nmi"], "no way to break in"),
-        (["tcp:127.0.0.1:1", "--vmlinux", "/dev/null", "--console", "some"], "begins with none of"),
-        (["tcp:127.0.0.1:1", "--vmlinux", "/nowhere/vmlinux"], "/nowhere/vmlinux"),
-    ],
-)
-def test_a_wrong_request_is_refused_before_a_line_is_opened(cli: Cli, arguments: list[str], complaint: str) -> None:
-    result = cli("attach", *arguments, "--no-gdb")
-    assert result.returncode in (1, 2)
-    assert complaint in result.stderr
-    assert "Traceback" not in result.stderr
 
 
 def test_a_line_of_its_own_through_ser2net_and_a_console_elsewhere(tmp_path: Path) -> None:

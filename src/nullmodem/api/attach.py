@@ -161,6 +161,23 @@ def connect(
         return Connection(session, ways, lines.console, shell, lines.reopen, stack.pop_all())
 
 
+def meet(made: Connection, options: AttachOptions) -> LiveSession:
+    """Stop the kernel behind an open line, verify it, watch its modules, and let it run.
+
+    Raises what `attach` does when the line is open.
+    """
+
+    def prepare(live: LiveSession) -> None:
+        made.ways.stopped = live.stopped_within
+        if options.away > 0:
+            live.survives(made.reopen, options.away)
+
+    try:
+        return begin(made.session, made.ways, ATTACH_SECONDS, prepare, recorded=options.record is not None)
+    except TargetError as error:
+        raise TargetError(f"{error.message}\nand it does not answer as a stopped kgdb does", hint=error.hint) from None
+
+
 def attach(
     name: str,
     options: AttachOptions,
@@ -187,18 +204,8 @@ def attach(
         if journal is not None:
             stack.callback(_forget_if_free, made.session, journal)
 
-        def prepare(live: LiveSession) -> None:
-            made.ways.stopped = live.stopped_within
-            if options.away > 0:
-                live.survives(made.reopen, options.away)
-
         tell("stopping the kernel")
-        try:
-            live = begin(made.session, made.ways, ATTACH_SECONDS, prepare, recorded=options.record is not None)
-        except TargetError as error:
-            raise TargetError(
-                f"{error.message}\nand it does not answer as a stopped kgdb does", hint=error.hint
-            ) from None
+        live = meet(made, options)
         resources = stack.pop_all()
     target = BoardTarget(made.ways, made.console, made.shell, resources)
     resources.push(_watch(live, target))

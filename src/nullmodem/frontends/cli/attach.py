@@ -30,7 +30,12 @@ def _complete_target(_ctx: click.Context, _param: click.Parameter, incomplete: s
 
 @click.command(cls=WithGdbArguments, short_help="A kernel that runs already, through a line to it.")
 @click.argument("target", metavar="WIRE|NAME", shell_complete=_complete_target)
-@click.option("--vmlinux", type=click.Path(path_type=Path), metavar="FILE", help="The running kernel's vmlinux.")
+@click.option(
+    "--vmlinux",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The running kernel's vmlinux; otherwise it is looked for where --modules and distributions have one.",
+)
 @click.option(
     "--modules",
     multiple=True,

@@ -42,7 +42,8 @@ def _start(plan: AttachPlan, console: Console, stack: contextlib.ExitStack) -> H
         check_free(plan.name)
     if plan.record is not None:
         check_new(plan.record)
-    options = options_of(plan)
+    with steps(console) as tell:
+        options = options_of(plan, tell)
     found = look_at_files(options)
     suggestion = plan.target if NAME.fullmatch(plan.target) else "board"
     beginning = begin(plan.name or suggestion, plan.listen, stack)

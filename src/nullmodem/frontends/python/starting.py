@@ -108,7 +108,8 @@ def attach(
 
     Args:
         target: a name from ``nullmodem.toml``, or a line: ``serial:/dev/ttyUSB0``, ``rfc2217:lab:3001``, ….
-        vmlinux: of the kernel that runs; the configuration's, if it is not given.
+        vmlinux: of the kernel that runs; if it is not given, the configuration's, the build tree's, or the one that the
+            target runs of those in ``modules``, ``/usr/lib/debug`` and ``/lib/modules/*/build``.
         modules: directories with modules' files.
         build_tree: where modules are built against.
         console: ``"same"`` (as kgdb's line), ``"none"``, or a line of its own.
@@ -131,7 +132,7 @@ def attach(
         ways=tuple(break_in),
         record=_path(record),
     )
-    options = options_of(plan)
+    options = options_of(plan, progress)
     found = look_at_files(options)
     with contextlib.ExitStack() as stack:
         work = stack.enter_context(WorkDirectory("python"))
