@@ -115,6 +115,7 @@ class Debuggee:
         self._lost = False
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
+        self._client_id = ""
         status = remote.status()
         self.threads: list[dict[str, Any]] = []
         """What gdb said last of them; it cannot say it of a target that runs."""
@@ -126,7 +127,7 @@ class Debuggee:
         self._console = Console(remote.session, editor) if configuration["showConsole"] else None
         sources = [f'set substitute-path "{old}" "{new}"' for old, new in configuration["sourceMap"].items()]
         command = command_line(gdb, self.vmlinux, [*sources, *configuration["gdbCommands"]])
-        self.gdb = GdbAdapter(command, self.news.event, self._gdb_ended)
+        self.gdb = GdbAdapter(command, self._gdb_told, self._gdb_ended)
         self._watcher = threading.Thread(target=self._follow, name="nullmodem-dap-events", daemon=True)
         try:
             self._connect(status.gdb[-1])
@@ -205,6 +206,11 @@ class Debuggee:
 
     # -- what happens elsewhere ----------------------------------------------------------------------------------
 
+    def _gdb_told(self, message: dict[str, Any]) -> None:
+        self.news.event(message)
+        if message["event"] == "stopped":
+            self._follow_others()  # what it has told of may be over; that was told while gdb had yet to tell of this
+
     def _gdb_ended(self) -> None:
         self._over = True
         self.state.end()
@@ -244,13 +250,14 @@ class Debuggee:
             return
         # Or else the event is of a resume of ours, whose stop gdb has reported meanwhile.
         with contextlib.suppress(NullmodemError):
+            stop = self.state.last
             target = self.remote.status().target
             mine = next((client for client in target.clients if client.id == self._client_id), None)
             if mine is None:  # gdb has just let it go, and for good
                 return
             if target.state == "stopped" and target.stop is not None and target.stop.number <= mine.seen:
                 return
-            if self.state.set_out():
+            if self.state.set_out(only_from=stop):
                 self.editor.event("continued", {"threadId": 0, "allThreadsContinued": True})
                 self.gdb.send("continue", {"threadId": 0}, self._followed)
 

@@ -55,12 +55,21 @@ class RunState:
         with self._lock:
             return int(self._last.get("threadId", 1))
 
-    def set_out(self, *, only_if_quiet: bool = False) -> bool:
-        """gdb is about to be told to go on; False when it was already, or when the editor knows that the target stands
-        and it was to go on ``only_if_quiet``. Whoever gets True tells it.
+    @property
+    def last(self) -> dict[str, Any]:
+        """The last stop that gdb has reported, for `set_out`."""
+        with self._lock:
+            return self._last
+
+    def set_out(self, *, only_if_quiet: bool = False, only_from: dict[str, Any] | None = None) -> bool:
+        """gdb is about to be told to go on; False when it was already, when the editor knows that the target stands
+        and it was to go on ``only_if_quiet``, or when it stands elsewhere than ``only_from``. Whoever gets True tells
+        it.
         """
         with self._lock:
             if self._running or (only_if_quiet and not self._quiet):
+                return False
+            if only_from is not None and only_from is not self._last:
                 return False
             self._running, self._quiet = True, False
             return True

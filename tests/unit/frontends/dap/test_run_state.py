@@ -39,6 +39,16 @@ def test_the_target_has_gone_on_when_the_session_says_so_and_not_by_an_older_wor
     assert state.wait_until_gone(4, 0)
 
 
+def test_gdb_does_not_go_on_from_a_stop_that_it_has_left_for_another() -> None:
+    state = standing()
+    before = state.last
+    state.set_out()
+    state.stopped(dict(BREAKPOINT))
+    assert not state.set_out(only_from=before)
+    assert not state.running
+    assert state.set_out(only_from=state.last)
+
+
 def test_a_next_stop_instead_of_going_on_is_waited_for_no_longer() -> None:
     state = standing()
     assert state.set_out()
