@@ -42,7 +42,8 @@ def find_adapter(wanted: str | None) -> Gdb:
 def command_line(gdb: Gdb, vmlinux: str, commands: Sequence[str]) -> list[str]:
     """None of the user's own start-up files is read: what they print, or set as a front end, is not for an editor."""
     command = [gdb.path, "-q", "-nx", "-i=dap", "-iex", "set debuginfod enabled off", *index_cache(gdb), *SETTINGS]
-    command += ["-iex", "set sysroot", vmlinux]
+    # Another debugger may let the target run while this gdb takes it to stand: its breakpoints must be in it then.
+    command += ["-iex", "set breakpoint always-inserted on", "-iex", "set sysroot", vmlinux]
     command += ["-ex", f"python import sys; sys.path.append({str(INSIDE)!r}); import inside"]
     for each in commands:
         command += ["-ex", each]
