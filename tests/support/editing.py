@@ -123,6 +123,19 @@ class Desk:
         self.editor.forget()
 
 
+def caught_up(editor: Adapter, remote: RemoteMachine) -> int:
+    """Wait until an editor stands where the target does; the thread. A step over a call stops on its way, too, and
+    whoever follows it may be shown that."""
+    while True:
+        thread = int(editor.stopped()["threadId"])
+        answer = editor.answer(editor.send("stackTrace", threadId=thread, levels=1))
+        stop = remote.status().target.stop
+        if not answer["success"] or stop is None:
+            continue
+        if int(answer["body"]["stackFrames"][0]["instructionPointerReference"], 16) == int(stop.pc):
+            return thread
+
+
 def adapter(cli: Cli, *arguments: str, **options: Any) -> Adapter:
     """An adapter that finds the sessions of this program, and the gdb that has one."""
     return Adapter(cli.environment, "--gdb", wheel(), *arguments, **options)

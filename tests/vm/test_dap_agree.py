@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nullmodem.testing.gdb import Gdb
+from support.editing import caught_up
 from support.gdb import debian, quick_start
 
 if TYPE_CHECKING:
@@ -48,20 +49,9 @@ class Both:
     def _stopped(self) -> None:
         """Both are shown the stop at the end; a step over a call has others before, which either may be shown too."""
         self.gdb.wait()
-        editor, ends = self.desk.editor, False
-        while not ends:
-            self.thread = editor.stopped()["threadId"]
-            ends = self._is_last()
+        self.thread = caught_up(self.desk.editor, self.desk.remote)
         self.stops += 1
         self._agree()
-
-    def _is_last(self) -> bool:
-        """Whether the editor stands where the target does, which stands for good."""
-        answer = self.desk.editor.answer(self.desk.editor.send("stackTrace", threadId=self.thread, levels=1))
-        stop = self.desk.remote.status().target.stop
-        if not answer["success"] or stop is None:
-            return False
-        return int(answer["body"]["stackFrames"][0]["instructionPointerReference"], 16) == int(stop.pc)
 
     def _agree(self) -> None:
         editor, gdb = self.desk.editor, self.gdb

@@ -14,7 +14,7 @@ import pytest
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import find_session
 from support.cli import Cli
-from support.editing import Desk, adapter, line_of
+from support.editing import Desk, adapter, caught_up, line_of
 from support.modules import copy_module
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_two_editors_see_every_stop_and_either_may_go_first(desk: Desk) -> None:
         first.ask("next", threadId=threads[0])
         first.stopped(reason="step")
         second.event("continued")
-        thread = second.stopped()["threadId"]
+        thread = caught_up(second, desk.remote)
         assert second.frames(thread, 1)[0]["line"] == first.frames(threads[0], 1)[0]["line"] > places[0]["line"]
         second.ask("disconnect")
         assert second.wait()[0] == 0

@@ -255,7 +255,7 @@ class Debuggee:
             mine = next((client for client in target.clients if client.id == self._client_id), None)
             if mine is None:  # gdb has just let it go, and for good
                 return
-            if target.state == "stopped" and target.stop is not None and target.stop.number <= mine.seen:
+            if target.stop is not None and target.stop.number <= mine.seen:  # so, too, while it learns of a module
                 return
             if self.state.set_out(only_from=stop):
                 self.editor.event("continued", {"threadId": 0, "allThreadsContinued": True})
