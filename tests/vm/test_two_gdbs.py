@@ -26,6 +26,7 @@ def test_a_breakpoint_of_one_stops_both_and_neither_goes_on_by_itself(shared_ben
     first, second = bench.gdb(), bench.gdb()
     first("monitor take")
     first("break simple_read")
+    second("set breakpoint always-inserted on")  # or it would be in only when its "continue" has arrived
     second("break simple_dev_open")
     second.send("continue")
     reading = bench.start(first, "cat /dev/simple")

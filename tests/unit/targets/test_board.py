@@ -62,7 +62,8 @@ def test_a_command_that_does_not_end_is_ended_and_the_next_one_runs(
         wait_for(desk, process)
         board.end_group(str(group))
         assert running.result(SECONDS).code in (130, 148), "ended, or stopped first"
-        assert running.result().text.split() == ["it", "runs"]
+        # A terminal shows the key, and what was typed behind it, unless the shell has the line again before.
+        assert running.result().text.split()[:2] == ["it", "runs"]
     until(lambda: has_ended(process.read_text().strip()), "its processes have ended")
     assert not group.exists()
     assert board.exec("echo the next").check().text.strip() == "the next"
