@@ -132,7 +132,7 @@ class Visitor:
             text = encode_error(id_, error.message, error.hint)
         except drgn.FaultError as error:
             text = encode_error(id_, f"the target's memory cannot be read: {error}", "")
-        except Exception as error:
+        except Exception as error:  # a mistake of ours: the page waits for an answer
             _log.exception("a page's request failed")
             text = encode_error(id_, f"nullmodem failed inside: {type(error).__name__}: {error}", "This is a bug.")
         self._outbox.answer(text)
@@ -277,7 +277,7 @@ class Visitor:
             self._tell(self._breakpoints.view())
         except NullmodemError as error:
             _log.info("telling a page: %s", error)
-        except Exception:
+        except Exception:  # a mistake of ours: the page's next request is answered all the same
             _log.exception("a page could not be told where the target stands")
 
     def _state(self) -> StateView:

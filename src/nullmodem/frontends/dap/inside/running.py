@@ -19,7 +19,7 @@ def set_out(command, *reason):
     before it set the breakpoints (infrun.c proceed), and nothing announces that it stands still."""
     try:
         _set_out(command, *reason)
-    except Exception as error:
+    except Exception as error:  # whatever it is: what gdb believes is put right, and it is raised again
         events._suppress_cont = False
         threads.look_again()
         if str(error) == _ABORTED:
