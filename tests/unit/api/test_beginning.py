@@ -36,12 +36,14 @@ def rig(kernel_file: Path, tmp_path: Path) -> Iterator[Rig]:
 
 
 def test_a_kernel_that_is_busy_with_its_code_is_let_go_and_stopped_again(rig: Rig) -> None:
-    busy = 2
-
     def break_in() -> None:
-        nonlocal busy
-        rig.machine.text_busy = busy > 0
-        busy -= 1
+        """However often it is asked for: a break-in that is answered late is repeated."""
+
+        def busy_twice() -> bytes:
+            rig.machine.text_busy = rig.fake.requests.count(b"D") < 2
+            return b""
+
+        rig.line.poke(busy_twice)
         rig.break_in()
 
     live = begin(rig.session, break_in, SECONDS)
