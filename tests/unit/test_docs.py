@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -58,3 +59,29 @@ def test_every_decision_has_a_number_of_its_own_and_says_it() -> None:
     assert numbers == list(range(1, len(files) + 1))
     titles = [path.read_text(encoding="utf-8").splitlines()[0] for path in files]
     assert [title.partition(".")[0] for title in titles[1:]] == [f"# {number}" for number in numbers[1:]]
+
+
+README_ROWS = {
+    "`next` over a line of ten instructions": "next",
+    "breakpoint hit until gdb shows the line, with 340 tasks": "hit, 340 tasks",
+    "`info threads`, with 340 tasks": "info threads, 340 tasks",
+    "`x/400xb`": "x/400xb",
+    "`print` of a struct of 200 bytes, again in the same stop": "print struct again",
+}
+
+
+def test_the_readmes_figures_are_those_that_were_measured() -> None:
+    reports = json.loads((REPOSITORY / "bench" / "results" / "linux-6.1.json").read_text(encoding="utf-8"))
+    measured = {each["name"]: each for each in reports[-1]["operations"]}
+    assert reports[-1]["gdb"] == "18.1"
+
+    def seconds(operation: str, side: str) -> str:
+        needed = measured[operation][side]["modelled_seconds"]["115200"]["0 ms"]
+        return f"{needed:.2f} s" if needed else "nothing"
+
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+) \| ([\d.]+ s) \| ([\d.]+ s|nothing) \|$", readme, re.MULTILINE)
+    assert rows == [
+        (title, seconds(operation, "plain"), seconds(operation, "nullmodem"))
+        for title, operation in README_ROWS.items()
+    ]
