@@ -30,7 +30,7 @@ class Breakpoint:
 
     Attributes:
         where: the place as it was asked for.
-        hits: how often the target has stopped here with the condition true.
+        hits: how often the target has stopped here with the condition true, or failing.
         enabled: whether it counts; set it as you like, it is looked at at every hit.
     """
 
@@ -103,10 +103,14 @@ class Breakpoint:
         """Whether the target, which has come here, is to stop. Raises what the condition raises."""
         if not self.enabled:
             return False
-        if self._condition is not None and not self._condition(frame()):
-            return False
-        self.hits += 1
-        return True
+        holds: Any = False
+        try:
+            holds = self._condition is None or self._condition(frame())
+        except BaseException:
+            self.hits += 1  # it has stopped the target as well
+            raise
+        self.hits += bool(holds)
+        return bool(holds)
 
 
 def execution(address: int, length: int) -> session.Breakpoint:

@@ -36,20 +36,28 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a stop is to the program: whether it is ``shown``, and the program's breakpoints it is at that hold."""
+    """What a stop is to the program: whether it is ``shown``, and the program's breakpoints it is at that hold.
+
+    ``error`` is what the first condition that failed has raised.
+    """
 
     shown: bool
     hits: tuple[Breakpoint, ...] = ()
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A stop the program is told of. ``number`` rises with each; ``error`` is what a condition raised."""
+    """A stop the program is told of. ``number`` rises with each."""
 
     number: int
     stop: Stop
     verdict: Verdict
-    error: Exception | None = None
+
+    @property
+    def error(self) -> Exception | None:
+        """What a condition raised."""
+        return self.verdict.error
 
 
 @dataclass(slots=True)
@@ -66,7 +74,7 @@ class Controller:
     """One client of a session, and the thread that listens for it.
 
     Args:
-        judge: what a stop is to the program; it may look at the target. Raises what a condition raises.
+        judge: what a stop is to the program; it may look at the target.
         plant: arm what is pending, because modules have changed.
         name: whom others are told of.
         watching: it begins by looking at the stop that the target stands at, instead of having it go on.
@@ -309,17 +317,17 @@ class Controller:
                 return
             self._seen = stop.number
         with self._errands_done() as asked:
-            error = None
             try:
                 verdict = self._judge(stop)
-            except Exception as raised:  # a condition is a program's own code
-                verdict, error = Verdict(shown=True), raised
-            if self._abandoned and stop.reason is StopReason.STEP:
+            except Exception as error:  # the stop is shown whatever is wrong with judging it
+                verdict = Verdict(shown=True, error=error)
+            met = verdict.hits or verdict.error is not None
+            if self._abandoned and stop.reason is StopReason.STEP and not met:
                 verdict = Verdict(shown=False)
             if self._stepping or (verdict.shown and not (stop.reason is StopReason.INTERRUPT and self._is_ours(asked))):
                 with self._changed:
                     self._count += 1
-                    self._arrival = Arrival(self._count, stop, verdict, error)
+                    self._arrival = Arrival(self._count, stop, verdict)
                     self._changed.notify_all()
             else:
                 self._resume()

@@ -163,18 +163,19 @@ class Debugger:
     # -- stops ---------------------------------------------------------------------------------------------------
 
     def _judge(self, stop: model.Stop) -> Verdict:
-        """What a stop is to the program. Raises what a condition raises."""
+        """What a stop is to the program."""
         if stop.reason is StopReason.WATCHPOINT and stop.watched is not None:
             places_hit = {stop.watched.address}
-        elif stop.reason in _AT_BREAKPOINT:
-            places_hit = {stop.pc}
+        elif stop.reason in _AT_BREAKPOINT or stop.reason is StopReason.STEP:
+            places_hit = {stop.pc}  # a step that ends where a breakpoint is has come to it, too
         else:
             return Verdict(shown=True)
         with self._lock:
             here = [b for b in self.breakpoints if any(point.address in places_hit for point in b.armed)]
+        stepped = stop.reason is StopReason.STEP
         if not here:
             # A debugger takes its breakpoints out when it stops: whose this was may not be told any more.
-            return Verdict(shown=self._watching or self.is_anothers(stop))
+            return Verdict(shown=stepped or self._watching or self.is_anothers(stop))
         frame: list[Frame] = []
 
         def innermost() -> Frame:
@@ -182,8 +183,15 @@ class Debugger:
                 frame.append(self.frames(stop, lambda: None)[0])
             return frame[0]
 
-        hits = tuple([b for b in here if b.holds(innermost)])
-        return Verdict(bool(hits) or (self._watching and self.is_anothers(stop)), hits)
+        hits, errors = [], []
+        for breakpoint_ in here:
+            try:
+                if breakpoint_.holds(innermost):
+                    hits.append(breakpoint_)
+            except Exception as error:  # a condition is a program's own code; the others count all the same
+                errors.append(error)
+        shown = stepped or bool(hits or errors) or (self._watching and self.is_anothers(stop))
+        return Verdict(shown, tuple(hits), errors[0] if errors else None)
 
     def is_anothers(self, stop: model.Stop) -> bool:
         """Whether a stop at none of the program's breakpoints is another client's, and not at one just taken back."""

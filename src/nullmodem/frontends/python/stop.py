@@ -74,10 +74,11 @@ class Stop:
 
     @property
     def reason(self) -> StopReason:
-        """Why the target stands. STEP after a step that nothing has cut short."""
-        if self._stepped and self._stop.reason is StopReason.BREAKPOINT and not self.hits:
+        """Why the target stands. STEP after a step that nothing has cut short, and that has come to no breakpoint."""
+        reason = self._stop.reason
+        if self._stepped and reason is StopReason.BREAKPOINT and not self.hits:
             return StopReason.STEP  # where a call has returned to, by a breakpoint of the step itself
-        return self._stop.reason
+        return StopReason.BREAKPOINT if reason is StopReason.STEP and self.hits else reason
 
     @property
     def hits(self) -> tuple[Breakpoint, ...]:

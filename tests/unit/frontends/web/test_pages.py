@@ -9,7 +9,7 @@ import pytest
 
 from nullmodem.api.source_files import SourceFiles
 from nullmodem.session.model import State
-from support.rig import Arrival
+from support.rig import PID, Arrival
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,40 @@ def test_a_stop_of_a_page_is_shown_and_ends_where_it_says(rig: Rig, web: Web) ->
     running = page.until("state", state="running")
     assert (running["holder"], running["mine"]) == ("web", True)
     rig.until(State.RUNNING)
+
+
+def hits(page: Page, *wanted: int) -> None:
+    """The page shows its breakpoints with so many hits."""
+    page.when(lambda shown: tuple(each["hits"] for each in shown["breakpoints"]["breakpoints"]) == wanted)
+
+
+def test_a_condition_that_fails_keeps_no_other_breakpoint_there_from_being_counted(rig: Rig, web: Web) -> None:
+    page = web.page()
+    page.ask("break_at", function=hex(code(rig)), condition="nobody > 1")
+    page.ask("break_at", function=hex(code(rig)))
+    rig.happen(Arrival(code(rig)))
+    stopped = page.until("state", state="stopped")["stop"]
+    assert stopped["reason"] == "breakpoint"
+    assert "the breakpoint's condition: " in stopped["note"]
+    hits(page, 1, 1)
+    page.ask("continue")
+    rig.until(State.RUNNING)
+    rig.happen(Arrival(code(rig)))
+    page.until("state", state="stopped")
+    hits(page, 2, 2)
+
+
+def test_a_step_that_ends_at_a_breakpoint_has_come_to_it(rig: Rig, web: Web) -> None:
+    page = web.page()
+    gdb = rig.gdb()
+    gdb.attach()
+    page.until("state", state="stopped")
+    page.ask("break_at", function=hex(rig.live.stop.pc + 1))
+    gdb.send(b"vCont;s:%x;c" % PID)
+    gdb.stop()
+    page.when(lambda shown: (shown["state"]["stop"] or {}).get("number") == rig.live.stop.number)
+    hits(page, 1)
+    assert page.shown["state"]["stop"]["place"]["pc"] == page.shown["breakpoints"]["breakpoints"][0]["address"]
 
 
 def test_a_page_that_vanishes_leaves_nothing_behind(rig: Rig, web: Web) -> None:
