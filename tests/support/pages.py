@@ -119,8 +119,9 @@ class Page:
         self._opened.__exit__(None, None, None)
 
     def vanish(self) -> None:
-        """As a browser that is killed."""
-        self.socket.socket.shutdown(socket.SHUT_RDWR)
+        """As a browser that is killed. What arrives meanwhile is read until the server hangs up: websockets takes data
+        behind an end that it was shown for an error."""
+        self.socket.socket.shutdown(socket.SHUT_WR)
         self.close()
 
 

@@ -3,6 +3,7 @@
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 8000; // a laptop that wakes up finds its session within this
+const MOST_PENDING = 24; // the session refuses more than 32 at once
 const MOST_TRIES = 8; // a minute: who listens on the port later may be somebody else, and would get the cookie
 
 // What a server closes with that has ended, or does not want this page: 1001 and 1012 are WebSocket's own.
@@ -36,9 +37,23 @@ export class Connection {
 		}
 		const id = ++this.#number;
 		return new Promise((resolve, reject) => {
-			this.#waiting.set(id, { resolve, reject });
-			this.#socket.send(JSON.stringify({ ...fields, id, do: what }));
+			this.#waiting.set(id, { resolve, reject, text: JSON.stringify({ ...fields, id, do: what }), sent: false });
+			this.#sendWaiting();
 		});
+	}
+
+	/** As many as the session takes at once, in order. */
+	#sendWaiting() {
+		let sent = 0;
+		for (const each of this.#waiting.values()) {
+			if (!each.sent) {
+				this.#socket.send(each.text);
+				each.sent = true;
+			}
+			if (++sent === MOST_PENDING) {
+				return;
+			}
+		}
 	}
 
 	/** Try again what was given up; an attempt that is under way is the only one. */
@@ -81,6 +96,7 @@ export class Connection {
 			return;
 		}
 		this.#waiting.delete(message.id);
+		this.#sendWaiting();
 		if (message.error) {
 			asked.reject(message.error);
 		} else {

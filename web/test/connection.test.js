@@ -36,6 +36,20 @@ test('each answer goes to its question, and news to the page', async () => {
 	assert.deepStrictEqual(received, [{ type: 'console', text: 'x' }]);
 });
 
+test('no more is asked at once than the session takes', async () => {
+	const { made, sockets: [socket], up, told } = connection();
+	up(socket);
+	const asked = Array.from({ length: 100 }, (_, at) => made.ask('children', { ref: at }));
+	assert.deepStrictEqual([socket.sent.length, socket.sent.at(-1).ref], [24, 23]);
+	told(socket, { id: 3, result: 'c' });
+	assert.deepStrictEqual([socket.sent.length, socket.sent.at(-1).ref], [25, 24]);
+	for (let id = 1; id <= 100; id++) {
+		told(socket, { id, result: id });
+	}
+	assert.deepStrictEqual(socket.sent.map(({ ref }) => ref), Array.from({ length: 100 }, (_, at) => at));
+	assert.strictEqual((await Promise.all(asked)).length, 100);
+});
+
 test('a lost connection is opened again, later each time, and questions end', async (context) => {
 	context.mock.timers.enable({ apis: ['setTimeout'] });
 	const { made, sockets, there, up, told } = connection();

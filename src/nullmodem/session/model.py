@@ -221,6 +221,13 @@ class ModulesChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ModuleLife:
+    """Event: a module has come, is live or has gone. The target waits for nobody who hears it from this alone."""
+
+    modules: tuple[Module, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """Event: one line the session has to say to whoever listens."""
 
@@ -242,4 +249,4 @@ class Lost:
     reason: str
 
 
-Event = Stopped | Resumed | ModulesChanged | Said | Printed | Lost
+Event = Stopped | Resumed | ModulesChanged | ModuleLife | Said | Printed | Lost

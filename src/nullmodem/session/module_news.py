@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nullmodem.session.barrier import Barrier
-from nullmodem.session.model import Answer, ResumeKind, Resumption, StopReason
+from nullmodem.session.model import Answer, ModuleLife, ResumeKind, Resumption, StopReason
 from nullmodem.session.module_events import take_in
 from nullmodem.session.signals import SIGTRAP
 from nullmodem.session.threads import require_own
@@ -43,14 +43,17 @@ class ModuleNews:
         """The kernel tells of a module. True to go on at once."""
         session = self._session
         session.target.forget_code()
-        before = session.world.modules.generation
+        table = session.world.modules
+        before, known = table.generation, table.all
         module = take_in(session.world, session.target, session.stub.arch, hook, session.say)
         session.wishes.drop_unwanted()
+        if table.all != known:
+            session.bus.publish(ModuleLife(table.all))
         if module is not None and module.name in self._held:
             self._held.discard(module.name)
             session.on_visible(StopReason.MODULE_LOAD, SIGTRAP, module=module.name)
             return False
-        return session.world.modules.generation == before or not self._tell_clients()
+        return table.generation == before or not self._tell_clients()
 
     def _tell_clients(self) -> bool:
         """Tell those who wait that the modules have changed. True when the target must wait for them."""

@@ -59,6 +59,11 @@ class Watches:
             address += size
         return tuple(found)
 
+    @property
+    def wishes(self) -> tuple[tuple[str, Breakpoint], ...]:
+        """Everybody's, whole, with who has it."""
+        return tuple((owner, wish) for wish, owners in sorted(self._set.items()) for owner in sorted(owners))
+
     def added(self, owner: str, wanted: Breakpoint) -> None:
         if wanted.kind in _ACCESS:
             self._set.setdefault(wanted, set()).add(owner)

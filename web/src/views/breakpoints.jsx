@@ -13,7 +13,7 @@ export function Breakpoints({ model }) {
 				: (
 					<table class="grid">
 						<thead><tr><th scope="col">where</th><th scope="col">state</th><th scope="col" class="number">hits</th><th scope="col">owner</th></tr></thead>
-						<tbody>{model.breakpoints.value.map((each) => <Row key={`${each.owner} ${each.id}`} each={each} model={model} />)}</tbody>
+						<tbody>{model.breakpoints.value.map((each, at) => <Row key={each.id || `${each.owner} ${at}`} each={each} model={model} />)}</tbody>
 					</table>
 				)}
 		</>
@@ -21,7 +21,7 @@ export function Breakpoints({ model }) {
 }
 
 function Row({ each, model }) {
-	const where = each.file ? `${basename(each.file)}:${each.line}` : each.function ?? each.address;
+	const where = each.watches || (each.file ? `${basename(each.file)}:${each.line}` : each.function || each.address);
 	return (
 		<tr>
 			<td>

@@ -12,14 +12,15 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from nullmodem.errors import NullmodemError
 from nullmodem.frontends.web.protocol import ConsoleText, Hello, Timeline
 from nullmodem.frontends.web.timeline import Seen
 from nullmodem.frontends.web.timeline import Timeline as Record
 from nullmodem.frontends.web.views import modules_view, session_view, wire_view
-from nullmodem.session.model import Lost, ModulesChanged, Resumed, Said, Stopped
+from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.session.model import Lost, ModuleLife, ModulesChanged, Resumed, Said, Stopped
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
 
     from nullmodem.api.machine import Machine
     from nullmodem.frontends.web.outbox import Outbox
+    from nullmodem.frontends.web.own_breakpoints import OwnBreakpoints
     from nullmodem.frontends.web.protocol import Entry, Modules, Push, Wire
     from nullmodem.session.breakpoints import Breakpoint
     from nullmodem.session.model import Event, Module, Stop
     from nullmodem.session.session import Session
     from nullmodem.targets.console import Console
 
+Wishes: TypeAlias = "tuple[tuple[str, Breakpoint], ...]"
+_EXECUTION: Final = (BreakpointKind.SOFTWARE, BreakpointKind.HARDWARE)
 SHOWN_CONSOLE: Final = 1 << 16
 """Characters of the console's last text that a new page gets."""
 _log = logging.getLogger(__name__)
@@ -62,7 +66,8 @@ class Hub:
         self._through = 0  # stops up to this number have been told of
         self._modules: dict[int, Module] = {module.loaded.address: module for module in machine.live.modules()}
         self._told_modules: Modules | None = None
-        self._others: tuple[tuple[str, Breakpoint], ...] = ()
+        self._armed: Wishes = ()  # of all clients, when the target was last set going
+        self._pages: dict[str, OwnBreakpoints] = {}
         self._command = ""
         self._before = machine.live.status()  # when the target was last set going
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -105,11 +110,44 @@ class Hub:
         with self._lock:
             self._outboxes = {other: runs for other, runs in self._outboxes.items() if other is not outbox}
 
-    def others(self, client: str) -> tuple[tuple[str, Breakpoint], ...]:
-        """Breakpoints of other clients, as they were when the target last ran: gdb takes its out at every stop."""
-        attached = {each.id: each.name for each in self.machine.live.clients() if each.id != client}
+    def share(self, client: str, breakpoints: OwnBreakpoints) -> Callable[[], None]:
+        """Have other pages shown a page's breakpoints, with all that one knows of them. Returns what ends it."""
         with self._lock:
-            return tuple((attached[owner], wish) for owner, wish in self._others if owner in attached)
+            self._pages[client] = breakpoints
+
+        def end() -> None:
+            with self._lock:
+                del self._pages[client]
+            self.breakpoints_changed()
+
+        return end
+
+    def breakpoints_changed(self) -> None:
+        """A page has set or removed one: tell them all."""
+        with self._lock:
+            told = tuple(self._outboxes.values())
+        for tell in told:
+            tell()
+
+    def pages(self) -> tuple[OwnBreakpoints, ...]:
+        """The breakpoints of each page."""
+        with self._lock:
+            return tuple(self._pages.values())
+
+    def others(self, client: str) -> Wishes:
+        """What other clients that are no pages have the target stopped at, by their names.
+
+        gdb takes all of its out at every stop and puts them back before the target runs: while it stands, a client that
+        has none is taken to want what it wanted when the target last ran.
+        """
+        live = self.machine.live
+        with self._lock:
+            pages, before = set(self._pages), self._armed
+        attached = {each.id: each.name for each in live.clients() if each.id != client and each.id not in pages}
+        now = live.look_into(_wishes)
+        have = {owner for owner, _wish in now}
+        kept = tuple(each for each in before if each[0] not in have) if live.is_stopped else ()
+        return tuple((attached[owner], wish) for owner, wish in (*now, *kept) if owner in attached)
 
     def add(self, kind: str, text: str, stop: int | None = None) -> None:
         """Something for the timeline."""
@@ -117,7 +155,7 @@ class Hub:
             self._tell(Timeline(entry) for entry in [self._timeline.add(kind, text, stop)])
 
     def tell_modules(self) -> None:
-        """A module has been loaded or unloaded. Of the end of its init no client is told by the session."""
+        """A module has been loaded or unloaded."""
         with self._lock:
             self._tell_modules()
 
@@ -164,7 +202,7 @@ class Hub:
                 stands = live.is_stopped and live.stop is not None and live.stop.number <= self._through
                 if not self._steps and not stands:
                     self._runs(live.holder(), "")
-            case ModulesChanged():
+            case ModulesChanged() | ModuleLife():
                 self._tell_modules()
             case Said(text):
                 self.add("said", text)
@@ -191,11 +229,10 @@ class Hub:
         self.by = client
         self._command = command or "continue"
         self.add("resume", f"{self._command} by {client}" if client else self._command)
-        self._others = live.look_into(_wishes)
+        self._armed = live.look_into(_wishes)
         self._tell_modules()
         self._tell([self._wire()])
-        for runs in self._outboxes.values():
-            runs()
+        self.breakpoints_changed()
 
     def _tell_modules(self) -> None:
         """Modules that have come and gone since the last look."""
@@ -234,5 +271,6 @@ def _pushed(entry: Entry) -> Timeline:
     return Timeline(entry)
 
 
-def _wishes(session: Session) -> tuple[tuple[str, Breakpoint], ...]:
-    return session.table.wishes
+def _wishes(session: Session) -> Wishes:
+    """In code, and data that is watched: that as it was asked for, and not as it is laid out in debug registers."""
+    return (*(each for each in session.table.wishes if each[1].kind in _EXECUTION), *session.watches.wishes)

@@ -24,7 +24,9 @@ from nullmodem.api.records import Address, to_json
 LONGEST_MESSAGE: Final = 1 << 16
 """Bytes that a page may send at once."""
 MOST_PENDING: Final = 32
-"""Requests of one page that may wait for their answers."""
+"""Requests of one page that may wait for their answers; more are refused."""
+MOST_UNREAD: Final = 8 * MOST_PENDING
+"""Answers that a page may leave unread, refusals among them, before it is hung up on."""
 
 
 # -- what both are made of ---------------------------------------------------------------------------------------------
@@ -67,7 +69,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class BreakpointView:
-    """A breakpoint of anybody's. ``id`` is 0 for one that is not this page's (``mine``), which cannot be removed."""
+    """A breakpoint of anybody's. ``id`` is 0 for one that is not this page's (``mine``), which cannot be removed.
+
+    ``watches`` says which access to what data, of one that is no place in the code. ``hits`` is null where only its
+    owner counts them.
+    """
 
     id: int
     file: str
@@ -78,10 +84,11 @@ class BreakpointView:
     condition: str
     enabled: bool
     verified: bool
-    hits: int
+    hits: int | None
     owner: str
     mine: bool
     message: str = ""
+    watches: str = ""
 
 
 # -- pushed ------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from nullmodem.errors import SessionError
 from nullmodem.frontends.web.gate import HOST, Gate, Key
@@ -104,7 +105,7 @@ def _configuration(app: Gate, request_seconds: float, ping_seconds: float) -> uv
         app,
         loop="asyncio",
         http=Protocol,
-        ws="websockets-sansio",
+        ws=_Unwaiting,
         ws_max_size=LONGEST_MESSAGE,
         ws_per_message_deflate=False,
         ws_ping_interval=ping_seconds,
@@ -117,6 +118,19 @@ def _configuration(app: Gate, request_seconds: float, ping_seconds: float) -> uv
         h11_max_incomplete_event_size=LONGEST_HEAD,
         timeout_graceful_shutdown=END_SECONDS,
     )
+
+
+class _Unwaiting(WebSocketsSansIOProtocol):
+    """A socket that is given up although its page does not read what is left. uvicorn waits until that has been sent,
+    and before then the application is not told that a page has died."""
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        self.loop.call_later(END_SECONDS, self.transport.abort)
 
 
 class _Punctual(H11Protocol):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +19,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from nullmodem.errors import NullmodemError, UsageError
 from nullmodem.frontends.web.outbox import Outbox
-from nullmodem.frontends.web.protocol import MOST_PENDING, encode_error
+from nullmodem.frontends.web.protocol import MOST_PENDING, MOST_UNREAD, encode_error
 from nullmodem.frontends.web.requests import BadRequest, parse_request
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ class _Pages:
         except OSError as error:
             await websocket.close(TOO_MANY, f"there is no room for another page: {error.strerror or error}"[:100])
             return
-        room = asyncio.Semaphore(MOST_PENDING)
-        sender = asyncio.create_task(_send(websocket, outbox, waiting, visitor, room))
-        reader = asyncio.create_task(_receive(websocket, outbox, visitor, room))
+        owed = _Owed()
+        sender = asyncio.create_task(_send(websocket, outbox, waiting, visitor, owed))
+        reader = asyncio.create_task(_receive(websocket, outbox, visitor, owed))
         try:
             await asyncio.wait([sender, reader], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -126,25 +127,36 @@ class _Pages:
             await asyncio.gather(gone, sender, reader, return_exceptions=True)
 
 
-async def _receive(websocket: WebSocket, outbox: Outbox, visitor: Visitor, room: asyncio.Semaphore) -> None:
-    """Read no further than a page takes its answers."""
+@dataclass(slots=True)
+class _Owed:
+    """How many answers a page has not been sent yet, refusals among them."""
+
+    answers: int = 0
+
+
+async def _receive(websocket: WebSocket, outbox: Outbox, visitor: Visitor, owed: _Owed) -> None:
+    """Never stop reading: what says that the page is alive comes the same way as what it asks."""
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         while True:
             message = await websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            await room.acquire()
+            if owed.answers >= MOST_UNREAD:
+                return  # without a word, which would have to wait behind the answers
+            crowded, owed.answers = owed.answers >= MOST_PENDING, owed.answers + 1
             try:
                 id_, request = parse_request(message.get("text") or message.get("bytes") or "")
             except BadRequest as error:
                 outbox.answer(encode_error(error.id, error.message, "Reload the page."))
                 continue
+            if crowded:
+                says = f"too many requests: {MOST_PENDING} wait for their answers"
+                outbox.answer(encode_error(id_, says, "Ask again when those have come."))
+                continue
             visitor.ask(id_, request)
 
 
-async def _send(
-    websocket: WebSocket, outbox: Outbox, waiting: asyncio.Event, visitor: Visitor, room: asyncio.Semaphore
-) -> None:
+async def _send(websocket: WebSocket, outbox: Outbox, waiting: asyncio.Event, visitor: Visitor, owed: _Owed) -> None:
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         while True:
             await waiting.wait()
@@ -153,7 +165,7 @@ async def _send(
                 is_answer, text = message
                 await websocket.send_text(text)
                 if is_answer:
-                    room.release()
+                    owed.answers -= 1
             if outbox.is_stale:
                 outbox.begin_anew()
                 await asyncio.to_thread(visitor.snapshot)

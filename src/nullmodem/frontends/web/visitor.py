@@ -74,7 +74,8 @@ class Visitor:
             made.callback(self._debugger.close)  # before the rest, which may have to wait for what is under way
             self._controller = self._debugger.controller
             self._target = Target(hub.machine, debugger=self._debugger)
-            self._breakpoints = OwnBreakpoints(self._target, hub)
+            self._breakpoints = OwnBreakpoints(self._target, hub, number)
+            made.callback(hub.share(self._controller.client, self._breakpoints))
             self._looking = Looking(self._target, Sources(self._debugger), hub.seen, number)
             self._follower.start()
             made.callback(hub.leave, outbox)

@@ -6,15 +6,18 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from nullmodem.frontends.web.protocol import MOST_PENDING
 from nullmodem.frontends.web.server import MOST_CONNECTIONS
 from support.pages import SECONDS, fetch, web_on
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from support.pages import Web
@@ -217,6 +220,39 @@ def test_a_head_without_end_is_refused(web: Web) -> None:
         assert connection.recv(12) == b"HTTP/1.1 400"
 
 
+@contextlib.contextmanager
+def engine_busy(rig: Rig) -> Iterator[None]:
+    """Nothing that needs the session is answered meanwhile."""
+    busy, free = threading.Event(), threading.Event()
+    engine = threading.Thread(target=lambda: rig.live.look_into(lambda _session: (busy.set(), free.wait(SECONDS))))
+    engine.start()
+    try:
+        assert busy.wait(SECONDS)
+        yield
+    finally:
+        free.set()
+        engine.join()
+
+
+def test_who_asks_faster_than_it_is_answered_is_refused_and_stays(rig: Rig, web: Web) -> None:
+    page = web.page()
+    page.until("breakpoints")
+    with engine_busy(rig):
+        first = [page.send("files") for _ in range(MOST_PENDING)]
+        assert page.answer(page.send("files"))["error"] == {
+            "message": "too many requests: 32 wait for their answers", "next": "Ask again when those have come.",
+        }  # fmt: skip
+        assert page.socket.ping().wait(SECONDS), "it is heard all the while"
+    for id_ in first:
+        assert "result" in page.answer(id_)
+    assert page.ask("files") == []
+
+
+def printed(message: dict[str, Any]) -> str:
+    """What a message shows of the console: a machine that is busy may have a quick page, too, begin anew."""
+    return str(message.get("console") or message.get("text") or "")
+
+
 def test_a_page_that_does_not_read_is_told_anew_and_holds_up_nobody(web: Web) -> None:
     small = socket.socket()
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -227,13 +263,13 @@ def test_a_page_that_does_not_read_is_told_anew_and_holds_up_nobody(web: Web) ->
     for _ in range(300):
         web.target.line.sendall(text.encode())
     web.target.line.sendall(b"end")
-    while not quick.receive().get("text", "").endswith("end"):
+    while not printed(quick.receive()).endswith("end"):
         pass
     anew, received, last = 0, 0, ""
     while not last.endswith("end"):
         message = slow.receive()
         anew += message["type"] == "hello"
-        last = message.get("console") or message.get("text") or ""
+        last = printed(message)
         received += len(last)
     assert anew > 0
     assert received < 290 << 16

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from support.rig import Rig
 
 
+LIVE, GOING = 0, 2
+
+
 def code(rig: Rig) -> int:
     return rig.kernel.symbol("do_init_module") + 4
 
@@ -195,6 +198,60 @@ def test_modules_come_and_go_with_their_sections_and_breakpoints_follow(rig: Rig
     assert page.when(lambda shown: not shown["breakpoints"]["breakpoints"])
     page.ask("continue")
     rig.until(State.RUNNING)
+
+
+def test_a_module_is_live_and_gone_as_soon_as_the_kernel_says_so(rig: Rig, web: Web, module_path: Path) -> None:
+    page = web.page()
+    page.until("breakpoints")
+    loaded = rig.load(module_path)
+    rig.happen(rig.module_loads(loaded))
+    page.when(lambda shown: [each["state"] for each in shown["modules"]["modules"]] == ["coming"])
+    rig.until(State.RUNNING)
+    rig.happen(rig.module_event(loaded, LIVE))
+    page.when(lambda shown: [each["state"] for each in shown["modules"]["modules"]] == ["live"])
+    (module,) = page.shown["modules"]["modules"]
+    assert {each["name"] for each in module["sections"] if each["freed"]} >= {".init.text"}
+    assert rig.fake.running
+    assert page.shown["state"]["stop"] is None
+    rig.happen(rig.module_event(loaded, GOING))
+    page.when(lambda shown: not shown["modules"]["modules"])
+
+
+def test_everybodys_breakpoints_and_watchpoints_are_shown_with_their_owners(rig: Rig, web: Web) -> None:
+    page = web.page()
+    page.until("breakpoints")
+    other = web.page()
+    other.until("breakpoints")
+    gdb = rig.gdb()
+    gdb.attach()
+    page.until("state", state="stopped")
+    made = other.ask("break_at", function=hex(code(rig)), condition="size > 4")
+    waits = other.ask("break_at", function="example_init", pending=True)
+    assert (made["owner"], made["mine"]) == ("this page", True)
+
+    def shown() -> list[tuple[object, ...]]:
+        fields = ("owner", "mine", "id", "condition", "verified", "hits")
+        return [tuple(each[name] for name in fields) for each in page.shown["breakpoints"]["breakpoints"]]
+
+    theirs = [("page 2", False, 0, "size > 4", True, 0), ("page 2", False, 0, "", False, 0)]
+    page.when(lambda _shown: shown() == theirs)
+    watched = rig.kernel.symbol("modules")
+    assert gdb.ask(b"Z2,%x,10" % watched) == b"OK"
+    gdb.ask(b"Z0,%x,1" % (code(rig) + 1))
+    gdb.send(b"vCont;c")
+    gdbs = [("gdb", False, 0, "", True, None)] * 2
+    page.when(lambda _shown: shown() == theirs + gdbs)
+    breakpoint_, watchpoint = page.shown["breakpoints"]["breakpoints"][2:]
+    assert breakpoint_["address"] == hex(code(rig) + 1)
+    assert watchpoint["watches"] == "write of 16 bytes at modules"
+    other.ask("remove", breakpoint=waits["id"])
+    page.when(lambda _shown: shown() == theirs[:1] + gdbs)
+    rig.happen(Arrival(code(rig) + 1))
+    gdb.stop()
+    gdb.ask(b"z0,%x,1" % (code(rig) + 1))
+    gdb.ask(b"z2,%x,10" % watched)
+    other.vanish()
+    page.when(lambda _shown: shown() == gdbs)
 
 
 def test_the_timeline_keeps_what_happened_and_what_was_seen(rig: Rig, web: Web) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,12 @@ from nullmodem.frontends.python.controller import Controller, Verdict
 from nullmodem.frontends.web import requests
 from nullmodem.frontends.web.hub import Hub
 from nullmodem.frontends.web.outbox import Outbox
+from nullmodem.frontends.web.protocol import MOST_UNREAD
 from nullmodem.frontends.web.visitor import Visitor
 from nullmodem.frontends.web.visitors import Visitors
 from nullmodem.session.model import State
 from support.descriptors import descriptors, room_for
-from support.pages import SECONDS, FakeTarget
+from support.pages import SECONDS, FakeTarget, web_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,3 +186,26 @@ def test_what_is_printed_while_a_snapshot_is_made_comes_behind_it(hub: Hub) -> N
     hub.console.thread.join()  # type: ignore[union-attr]
     told = kinds(box)
     assert told.index("hello") < told.index("console")
+
+
+@pytest.mark.parametrize(("ping_seconds", "requests"), [(0.3, 0), (60.0, MOST_UNREAD + 1)])
+def test_who_reads_nothing_any_more_does_not_keep_the_target(
+    rig: Rig, tmp_path: Path, ping_seconds: float, requests: int
+) -> None:
+    """Its answers wait in the server's buffers, which are never empty again."""
+    (tmp_path / "deaf").mkdir()
+    with web_on(rig.live, tmp_path / "deaf", ping_seconds=ping_seconds) as web:
+        small = socket.socket()
+        small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        small.connect(("127.0.0.1", web.server.key.port))
+        deaf = web.page(sock=small, max_queue=1, close_timeout=0.1)
+        assert deaf.receive()["type"] == "hello"
+        rig.break_in()
+        rig.until(State.STOPPED)
+        text = b"x" * (1 << 16)
+        for _ in range(300):
+            web.target.line.sendall(text)
+        for _ in range(requests):
+            deaf.socket.send("x")
+        rig.until(State.RUNNING)
+        assert rig.live.clients() == ()
