@@ -61,6 +61,19 @@ class View:
     def variable(self, name: str) -> Locator:
         return self.page.get_by_role("treeitem").filter(has=self.page.locator(f".name:text-is('{name}')")).first
 
+    def event(self, text: str) -> Locator:
+        """The first button of the timeline's list that has this text: only rows in sight are there, and how many lines
+        the console has printed before is the kernel's affair."""
+        events = self.page.get_by_role("group", name="Events")
+        found = events.get_by_role("button", name=text)
+        end = events.evaluate("each => each.scrollHeight")
+        for top in range(0, end, LINE_PIXELS):
+            events.evaluate("(each, top) => new Promise(done => { each.scrollTop = top; setTimeout(done); })", top)
+            self.page.evaluate("new Promise(requestAnimationFrame)")
+            if found.count():
+                break
+        return found.first
+
     def type(self, text: str) -> None:
         """Type on the target's console."""
         self.page.locator(".xterm").click()
@@ -138,10 +151,7 @@ def test_a_first_session(view: View) -> None:
     view.printed("hello")
 
     # What was recorded at the first stop.
-    events = page.get_by_role("group", name="Events")
-    events.hover()
-    page.mouse.wheel(0, -10_000)
-    events.get_by_role("button", name="simple:simple_read (").click()
+    view.event("simple:simple_read (").click()
     expect(page.locator(".line-recorded")).to_be_visible()
     view.variable("file").click()
     view.variable("f_op").click()
