@@ -170,8 +170,10 @@ class Dap:
         return {each["name"]: each for each in self.ask("variables", variablesReference=reference)["variables"]}
 
     def scope(self, frame: int, name: str) -> dict[str, Message]:
+        """The variables of one; none where gdb leaves it out, as it does with one that is empty."""
         scopes = self.ask("scopes", frameId=frame)["scopes"]
-        return self.variables(next(each["variablesReference"] for each in scopes if each["name"] == name))
+        references = [each["variablesReference"] for each in scopes if each["name"] == name]
+        return self.variables(references[0]) if references else {}
 
     def repl(self, expression: str) -> str:
         return str(self.ask("evaluate", expression=expression, context="repl")["result"])
