@@ -84,9 +84,13 @@ def measure_page(kernel: str, stops: int = 50) -> PageTimes:
 def _measure(machine: Machine, server: WebServer, stops: int) -> PageTimes:
     clock, key = _Clock(machine), server.key
     shown, complete = [], []
-    cookie, origin = {"Cookie": f"{key.cookie}={key.token}"}, f"http://{key.authorities[0]}"
     address = f"ws://{key.authorities[0]}/socket"
-    with connect(address, additional_headers=cookie, origin=origin, max_size=None, max_queue=None, proxy=None) as page:  # type: ignore[arg-type]
+    settings: dict[str, Any] = {
+        "additional_headers": {"Cookie": f"{key.cookie}={key.pass_}"},
+        "subprotocols": ["nullmodem", key.tab],
+        "origin": f"http://{key.authorities[0]}",
+    }
+    with connect(address, max_size=None, max_queue=None, proxy=None, **settings) as page:
 
         def until(**wanted: Any) -> dict[str, Any]:
             while True:

@@ -56,10 +56,11 @@ class Page:
     """One page with an open socket. Messages are taken in order; those that nobody asked for are kept."""
 
     def __init__(self, key: Key, **options: Any) -> None:
-        headers = {"Cookie": f"{key.cookie}={key.token}"}
+        headers = {"Cookie": f"{key.cookie}={key.pass_}"}
         settings: dict[str, Any] = {
             "additional_headers": headers,
             "origin": f"http://{key.authorities[0]}",
+            "subprotocols": ["nullmodem", key.tab],
             "max_size": None,
             "max_queue": None,
             "proxy": None,
@@ -136,7 +137,7 @@ def fetch(server: WebServer, path: str, method: str = "GET", **headers: str) -> 
     """What the server answers, read."""
     connection = http.client.HTTPConnection("127.0.0.1", server.key.port, timeout=SECONDS)
     with contextlib.closing(connection):
-        cookie = {"Cookie": f"{server.key.cookie}={server.key.token}"}
+        cookie = {"Cookie": f"{server.key.cookie}={server.key.pass_}"}
         connection.request(method, path, headers={**cookie, **headers})
         response = connection.getresponse()
         response.read()
@@ -149,7 +150,7 @@ class Web:
     def __init__(self, live: LiveSession, directory: Path, **options: Any) -> None:
         self.target = FakeTarget(directory)
         self.machine = Machine("fake", live, self.target, None, directory)  # type: ignore[arg-type]
-        self.server = WebServer(self.machine, files=FILES, **options)
+        self.server = WebServer(self.machine, **{"files": FILES, **options})
         self._pages: list[Page] = []
 
     def page(self, **options: Any) -> Page:

@@ -87,7 +87,7 @@ class Scene:
         """Be the page's server, and show it the beginning."""
         page.route(f"{ORIGIN}/**", self._file)
         page.route_web_socket(f"{ORIGIN.replace('http', 'ws')}/socket", self._connected)
-        page.goto(f"{ORIGIN}/")
+        page.goto(f"{ORIGIN}/#secret")
         page.get_by_role("status").filter(has_text="topped").wait_for(state="attached")
 
     def _file(self, route: Route) -> None:

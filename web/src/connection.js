@@ -20,7 +20,7 @@ export class Connection {
 	#tries = 0;
 
 	/**
-	 * `open` makes a socket, `receive` gets each message that is no answer, `changed(there, why)` whether there is a
+	 * `open` makes a socket, or says why there can be none, `receive` gets each message that is no answer, `changed(there, why)` whether there is a
 	 * connection: from the session's hello on. With a reason there is none until somebody calls `again`.
 	 */
 	constructor(open, receive, changed) {
@@ -68,6 +68,10 @@ export class Connection {
 
 	#connect() {
 		const socket = this.#open();
+		if (typeof socket === 'string') {
+			this.#changed(false, socket);
+			return;
+		}
 		this.#socket = socket;
 		socket.onmessage = (event) => this.#take(JSON.parse(event.data));
 		socket.onclose = ({ code, reason }) => {

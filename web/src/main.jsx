@@ -4,6 +4,7 @@ import { render } from 'preact';
 import { Connection } from './connection.js';
 import { Model } from './model.js';
 import { keepPolicy } from './policy.js';
+import { NO_SECRET, keptSecret } from './secret.js';
 import { Console } from './terminal.js';
 import { App } from './views/app.jsx';
 import { inOrder } from './typing.js';
@@ -11,6 +12,7 @@ import './style.css';
 
 keepPolicy(document);
 
+const secret = keptSecret(location, history, sessionStorage);
 const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
 const terminal = new Console(inOrder((text) => model.command('type', { text })));
 const model = new Model(
@@ -20,7 +22,7 @@ const model = new Model(
 	(draw) => requestAnimationFrame(draw),
 );
 const connection = new Connection(
-	() => new WebSocket(`${scheme}://${location.host}/socket`),
+	() => (secret ? new WebSocket(`${scheme}://${location.host}/socket`, ['nullmodem', secret]) : NO_SECRET),
 	(message) => model.receive(message),
 	(there, why) => model.connection(there, why),
 );

@@ -44,7 +44,7 @@ _ROOM_SECONDS: Final = 0.1
 QUIET_SECONDS: Final = 5.0
 
 
-def _no_page() -> AbstractContextManager[str]:
+def _no_page(_port: int) -> AbstractContextManager[str]:
     raise UsageError("this session has no page for browsers")
 
 
@@ -52,7 +52,7 @@ def _no_page() -> AbstractContextManager[str]:
 class Service:
     """What is served: a machine, under which name it is found, what gdb may connect to, how to ask for its end, and
     the file in which this process logs. A client that waits is told what for after ``quiet`` seconds. ``page`` serves a
-    page for browsers as long as it is entered, and says where.
+    page for browsers on a port (0: a free one) as long as it is entered, and says where.
     """
 
     session: RunningSession
@@ -61,7 +61,7 @@ class Service:
     end: Callable[[], None]
     log: Path
     quiet: float = QUIET_SECONDS
-    page: Callable[[], AbstractContextManager[str]] = _no_page
+    page: Callable[[int], AbstractContextManager[str]] = _no_page
 
 
 class ControlServer:
@@ -273,8 +273,10 @@ class Conversation:
         watch(self._live, self._send, self._connection)
         return protocol.Ending(os.getpid())
 
-    def _serve_web(self, _request: protocol.ServeWeb) -> protocol.Exited:
-        with self._service.page() as url:
+    def _serve_web(self, request: protocol.ServeWeb) -> protocol.Exited:
+        if not 0 <= request.port < 1 << 16:
+            raise RemoteProtocolError(f"there is no port {request.port}")
+        with self._service.page(request.port) as url:
             self._send(protocol.Note(url))
             self._connection.recv(1)  # until the client ends, or we do
         return protocol.Exited(0)

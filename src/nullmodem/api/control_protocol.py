@@ -120,7 +120,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class ServeWeb:
-    """Serve a page for a browser until the client closes its end; the first note is its address. → Exited"""
+    """Serve a page for a browser until the client closes its end; the first note is its address. → Exited
+
+    ``port`` 0 is a free one.
+    """
+
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

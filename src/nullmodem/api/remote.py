@@ -128,13 +128,14 @@ class RemoteMachine:
         """
         return self._lasts(protocol.Record(str(file.absolute())), ending, on_note)
 
-    def serve_web(self, ending: int, on_address: Callable[[str], None]) -> bool:
+    def serve_web(self, ending: int, on_address: Callable[[str], None], port: int = 0) -> bool:
         """Have the session serve a page for browsers until the descriptor ``ending`` is readable.
 
-        ``on_address`` is told where. Returns whether the session is still there. Raises UsageError: what a page needs
-        is not installed there.
+        ``on_address`` is told where; ``port`` 0 takes a free one. Returns whether the session is still there.
+
+        Raises UsageError: what a page needs is not installed there; SessionError: the port is in use.
         """
-        return self._lasts(protocol.ServeWeb(), ending, on_address)
+        return self._lasts(protocol.ServeWeb(port), ending, on_address)
 
     def _lasts(self, request: protocol.Request, ending: int, on_note: Callable[[str], None]) -> bool:
         """What the session does until we hang up, or it ends, once it has begun; whether it was we."""

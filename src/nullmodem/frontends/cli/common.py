@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 COMPLETION_SECONDS = 2.0
+PORT = click.IntRange(0, (1 << 16) - 1)
 
 
 def errors_console() -> Console:

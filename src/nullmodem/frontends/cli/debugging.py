@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from nullmodem.errors import UsageError
+from nullmodem.frontends.cli.common import PORT
 from nullmodem.frontends.cli.gdb_command import tell_of_death
 from nullmodem.frontends.cli.hosting import page_of, serve
 from nullmodem.frontends.cli.lifetime import hold_leash
 from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.gdb.launch import Invitation, command_line, find_gdb, run_in_foreground
-from nullmodem.frontends.web.starting import require_web
+from nullmodem.frontends.web.starting import require_port, require_web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,12 @@ class Wanted:
     no_gdb: bool
     listen: str
     web: bool
+    web_port: int | None
+
+    @property
+    def page(self) -> int | None:
+        """The port to serve a page on, 0 for a free one; None for no page."""
+        return self.web_port if self.web_port is not None else 0 if self.web else None
 
 
 _OPTIONS: Final = (
@@ -70,6 +77,12 @@ _OPTIONS: Final = (
         help="Serve gdb on this TCP port of the loopback interface, too. Whoever can reach it owns the target.",
     ),
     click.option("--web", is_flag=True, help="Serve a page for a browser meanwhile, as `nullmodem web` does."),
+    click.option(
+        "--web-port",
+        type=PORT,
+        metavar="PORT",
+        help="The same, on this port: one that a tunnel leads to, say (0: a free one, as without it).",
+    ),
     click.option(
         "--leash",
         is_flag=True,
@@ -102,8 +115,9 @@ def gdb_for(wanted: Wanted, arguments: tuple[str, ...]) -> Gdb | None:
     Raises UsageError for what means nothing without a gdb, or when there is no such gdb; for what a page needs and is
     not there.
     """
-    if wanted.web:
+    if wanted.page is not None:
         require_web()
+        require_port(wanted.page)
     if not wanted.no_gdb:
         return find_gdb(wanted.gdb_path)
     given = {"--break": wanted.breakpoints, "--gdb": wanted.gdb_path, "arguments for gdb": arguments}
@@ -128,8 +142,8 @@ def debug(
     where gdb is to begin, and says to which function and file it goes on from there.
     """
     with contextlib.ExitStack() as meanwhile:
-        if wanted.web:
-            say(f"web view: {meanwhile.enter_context(page_of(host.machine))}")
+        if wanted.page is not None:
+            say(f"web view: {meanwhile.enter_context(page_of(host.machine, wanted.page))}")
         return _debug(host, gdb, wanted, arguments, outcome, go_to)
 
 

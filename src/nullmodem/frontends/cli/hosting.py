@@ -161,15 +161,20 @@ def open_doors(
     stack.callback(RoomServer(machine, session.python_socket).close)
     addresses = tuple(server.address for server in servers)
     entrance.control.serve(
-        Service(session, machine, addresses, entrance.ending.ask, beginning.log, page=lambda: page_of(machine))
+        Service(
+            session, machine, addresses, entrance.ending.ask, beginning.log, page=lambda port: page_of(machine, port)
+        )
     )
     return Host(session.name, machine, built, addresses[0], entrance.ending)
 
 
 @contextlib.contextmanager
-def page_of(machine: Machine) -> Iterator[str]:
-    """Serve a page for browsers meanwhile. Raises UsageError when what it needs is not installed."""
-    with contextlib.closing(open_web(machine)) as server:
+def page_of(machine: Machine, port: int) -> Iterator[str]:
+    """Serve a page for browsers meanwhile, on a free port if ``port`` is 0.
+
+    Raises UsageError when what it needs is not installed, SessionError for a port that is in use.
+    """
+    with contextlib.closing(open_web(machine, port)) as server:
         yield server.url
 
 

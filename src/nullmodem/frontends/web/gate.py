@@ -3,11 +3,16 @@
 
 A browser lets every page that it shows send requests to 127.0.0.1, and a name that somebody else answers for may be
 made to mean 127.0.0.1 (DNS rebinding). So a request counts only with the exact Host, a socket only with the exact
-Origin besides, and either only with a secret that was printed in the user's terminal.
+Origin besides, and either only with a secret that comes from the one that was printed in the user's terminal.
+
+There are two of those. A cookie lets the page's files be fetched; but cookies know no ports (RFC 6265 section 8.5), and
+whatever else listens on 127.0.0.1 and is visited gets it. What opens the socket is another, which only the page's own
+tab has: it comes behind the # of the address that the token leads to, which no browser sends to anybody.
 """
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -46,7 +51,7 @@ class Key:
 
     @property
     def url(self) -> str:
-        """What the user opens. The browser has the secret in a cookie then, and no more in an address."""
+        """What the user opens. The token is in no address any more then."""
         return f"http://{HOST}:{self.port}/?token={self.token}"
 
     @property
@@ -59,9 +64,24 @@ class Key:
         """The cookie's name; cookies know no ports, and several sessions may have a page."""
         return f"nullmodem-{self.port}"
 
-    def fits(self, offered: str) -> bool:
-        """Whether this is the token; takes as long whether it is or not."""
-        return secrets.compare_digest(offered.encode(), self.token.encode())
+    @property
+    def pass_(self) -> str:
+        """The cookie's value, with which the page's files can be fetched."""
+        return self._derived(b"files")
+
+    @property
+    def tab(self) -> str:
+        """What the page's tab keeps, and offers as a subprotocol to open the socket."""
+        return self._derived(b"socket")
+
+    def _derived(self, use: bytes) -> str:
+        """A secret that tells nothing of the token, nor of another."""
+        return hmac.digest(self.token.encode(), use, "sha256").hex()
+
+
+def _same(offered: str, secret: str) -> bool:
+    """Takes as long whether it is or not."""
+    return secrets.compare_digest(offered.encode(), secret.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +148,9 @@ class Gate:
         if origin not in self._origins and (socket or origin is not None):
             return _WRONG_ORIGIN
         offered = None if socket else _query(scope).get("token")
-        known = self._has_cookie(scope) if offered is None else len(offered) == 1 and self._key.fits(offered[0])
+        known = self._has_cookie(scope) if offered is None else len(offered) == 1 and _same(offered[0], self._key.token)
+        if socket and not any(_same(each, self._key.tab) for each in scope.get("subprotocols", ())):
+            known = False
         return None if known else _NO_TOKEN
 
     @property
@@ -141,12 +163,16 @@ class Gate:
         except CookieError:
             return False
         offered = cookies.get(self._key.cookie)
-        return offered is not None and self._key.fits(offered.value)
+        return offered is not None and _same(offered.value, self._key.pass_)
 
     async def _take_in(self, send: Send) -> None:
-        """Move the token from the address to a cookie that scripts cannot read and other sites cannot send."""
-        cookie = f"{self._key.cookie}={self._key.token}; Path=/; HttpOnly; SameSite=Strict"
-        headers = ((b"location", b"/"), (b"set-cookie", cookie.encode()))
+        """Trade the token for a cookie that scripts cannot read, and for the tab's secret.
+
+        Lax and not Strict: a link that is followed from elsewhere, a file, say, is another site's doing, and Strict
+        would keep the cookie from the very address that it leads to.
+        """
+        cookie = f"{self._key.cookie}={self._key.pass_}; Path=/; HttpOnly; SameSite=Lax"
+        headers = ((b"location", f"/#{self._key.tab}".encode()), (b"set-cookie", cookie.encode()))
         await _answer(send, HTTPStatus.SEE_OTHER, "The page is at /.", headers)
 
 

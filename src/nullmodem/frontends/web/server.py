@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,14 +13,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from nullmodem.errors import SessionError
-from nullmodem.frontends.web.gate import HOST, Gate, Key
+from nullmodem.frontends.web.gate import Gate, Key
 from nullmodem.frontends.web.hub import Hub
 from nullmodem.frontends.web.protocol import LONGEST_MESSAGE
 from nullmodem.frontends.web.site import page_files, site
+from nullmodem.frontends.web.starting import listen
 from nullmodem.frontends.web.visitors import Visitors
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
     from collections.abc import Mapping
 
     from nullmodem.api.machine import Machine
@@ -43,19 +44,17 @@ class WebServer:
         self,
         machine: Machine,
         *,
+        port: int = 0,
         files: Mapping[str, bytes] | None = None,
         request_seconds: float = REQUEST_SECONDS,
         ping_seconds: float = PING_SECONDS,
     ) -> None:
-        """``files`` are the page, the one that was built if it is not given.
+        """``files`` are the page, the one that was built if it is not given; ``port`` 0 takes a free one.
 
-        Raises UsageError when none was; SessionError when there is no port to be had.
+        Raises UsageError when no page was built; SessionError when the port is in use, or none is to be had.
         """
         page = page_files() if files is None else files
-        try:
-            listener = socket.create_server((HOST, 0))
-        except OSError as error:
-            raise SessionError(f"cannot listen on {HOST}: {error.strerror or error}") from error
+        listener = listen(port)
         with contextlib.ExitStack() as made:
             made.callback(listener.close)
             self.key = Key(listener.getsockname()[1])

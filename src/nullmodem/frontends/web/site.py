@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PAGE: Final = Path(__file__).with_name("page")
 MOST_PAGES: Final = 8
 INDEX: Final = "index.html"
+SUBPROTOCOL: Final = "nullmodem"
 TOO_MANY: Final = 4429
 ENDED: Final = 4410
 _TYPES: Final = {
@@ -88,7 +89,8 @@ class _Pages:
 
     async def serve(self, websocket: WebSocket) -> None:
         """One page, until it goes."""
-        await websocket.accept()
+        # A browser that offers protocols takes no socket that has none of them.
+        await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
         if self._open >= MOST_PAGES:
             await websocket.close(TOO_MANY, f"{MOST_PAGES} pages are open already")
             return

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 from typing import TYPE_CHECKING, Final
 
-from nullmodem.errors import UsageError
+from nullmodem.errors import SessionError, UsageError
+from nullmodem.frontends.web.gate import HOST
 
 if TYPE_CHECKING:
     from nullmodem.api.machine import Machine
@@ -23,9 +25,27 @@ def require_web() -> None:
         raise UsageError(f"the web view needs packages that are not installed: {', '.join(missing)}", hint=hint)
 
 
-def open_web(machine: Machine) -> WebServer:
+def listen(port: int) -> socket.socket:
+    """A listening socket on this port of the loopback interface, 0 for a free one.
+
+    Raises SessionError when it is in use, or not to be had.
+    """
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        what = f"port {port} of {HOST}" if port else HOST
+        hint = "Give another port; without one, a free one is taken." if port else ""
+        raise SessionError(f"cannot listen on {what}: {error.strerror or error}", hint=hint) from error
+
+
+def require_port(port: int) -> None:
+    """Raises SessionError for a port that cannot be listened on, before there is a machine to serve the page of."""
+    listen(port).close()
+
+
+def open_web(machine: Machine, port: int = 0) -> WebServer:
     """Serve a machine's page; the caller closes it. Raises what `require_web` and `WebServer` do."""
     require_web()
     from nullmodem.frontends.web.server import WebServer  # noqa: PLC0415  # drgn and an HTTP server
 
-    return WebServer(machine)
+    return WebServer(machine, port=port)

@@ -20,7 +20,7 @@ KEY = Key(4711, "a" * 43)
 OTHER = Key(4711, "b" * 43)
 HOST = (b"host", b"127.0.0.1:4711")
 ORIGIN = (b"origin", b"http://127.0.0.1:4711")
-COOKIE = (b"cookie", f"theme=dark; {KEY.cookie}={KEY.token}".encode())
+COOKIE = (b"cookie", f"theme=dark; {KEY.cookie}={KEY.pass_}".encode())
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -45,7 +45,10 @@ class Answer:
         return str(self.messages[1]["body"], "utf-8")
 
 
-def request(headers: Headers, *, method: str = "GET", query: bytes = b"", kind: str = "http") -> Answer:
+def request(
+    headers: Headers, *, method: str = "GET", query: bytes = b"", kind: str = "http", offered: tuple[str, ...] = ()
+) -> Answer:
+    """``offered``: subprotocols of a socket."""
     answer = Answer()
 
     async def page(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -63,6 +66,8 @@ def request(headers: Headers, *, method: str = "GET", query: bytes = b"", kind: 
     scope: dict[str, Any] = {"type": kind, "headers": list(headers), "query_string": query, "path": "/"}
     if kind == "http":
         scope["method"] = method
+    else:
+        scope["subprotocols"] = list(offered)
     asyncio.run(Gate(page, KEY)(scope, receive, send))
     return answer
 
@@ -74,12 +79,23 @@ def test_a_key_is_long_and_not_shown() -> None:
     assert first.token not in repr(first)
 
 
-def test_the_token_goes_from_the_address_into_a_cookie() -> None:
+def test_the_token_is_traded_for_a_cookie_and_a_secret_of_the_tab() -> None:
     answer = request((HOST,), query=KEY.url.partition("?")[2].encode())
-    assert (answer.status, answer.headers[b"location"], answer.reached) == (303, b"/", False)
+    assert (answer.status, answer.headers[b"location"], answer.reached) == (303, f"/#{KEY.tab}".encode(), False)
     cookie = answer.headers[b"set-cookie"].decode()
-    assert cookie == f"{KEY.cookie}={KEY.token}; Path=/; HttpOnly; SameSite=Strict"
-    assert request((HOST, (b"cookie", cookie.partition(";")[0].encode()))).reached
+    assert cookie == f"{KEY.cookie}={KEY.pass_}; Path=/; HttpOnly; SameSite=Lax"
+    given = (b"cookie", cookie.partition(";")[0].encode())
+    assert request((HOST, given)).reached
+    assert request((HOST, ORIGIN, given), kind="websocket", offered=("nullmodem", KEY.tab)).reached
+
+
+def test_what_a_server_on_another_port_is_sent_is_worth_nothing_for_the_socket() -> None:
+    """The cookie, which knows no ports."""
+    assert len({KEY.token, KEY.pass_, KEY.tab, OTHER.tab}) == 4
+    for offered in ((), ("nullmodem",), ("nullmodem", KEY.pass_), ("nullmodem", OTHER.tab), ("é",)):
+        answer = request((HOST, ORIGIN, COOKIE), kind="websocket", offered=offered)
+        assert not answer.reached
+    assert request((HOST,), query=f"token={KEY.pass_}".encode()).status == 401
 
 
 @pytest.mark.parametrize("host", [b"127.0.0.1:4711", b"localhost:4711"])
@@ -102,7 +118,16 @@ def test_without_the_token_there_is_nothing(query: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "cookie", [b"", b"x", f"{KEY.cookie}={OTHER.token}".encode(), f"nullmodem-1={KEY.token}".encode(), b"\xff=\xff;;"]
+    "cookie",
+    [
+        b"",
+        b"x",
+        f"{KEY.cookie}={OTHER.pass_}".encode(),
+        f"{KEY.cookie}={KEY.token}".encode(),
+        f"{KEY.cookie}={KEY.tab}".encode(),
+        f"nullmodem-1={KEY.pass_}".encode(),
+        b"\xff=\xff;;",
+    ],
 )
 def test_a_wrong_cookie_is_none(cookie: bytes) -> None:
     assert request((HOST, (b"cookie", cookie))).status == 401
@@ -131,7 +156,7 @@ def test_a_page_of_somebody_elses_gets_nothing() -> None:
 
 
 def test_a_socket_is_the_own_pages() -> None:
-    answer = request((HOST, ORIGIN, COOKIE), kind="websocket")
+    answer = request((HOST, ORIGIN, COOKIE), kind="websocket", offered=("nullmodem", KEY.tab))
     assert answer.reached
     assert answer.messages == []
 
@@ -149,7 +174,8 @@ def test_a_socket_is_the_own_pages() -> None:
     ],
 )
 def test_a_socket_of_anybody_else_is_closed_before_it_is_open(headers: Headers) -> None:
-    answer = request(headers, kind="websocket", query=f"token={KEY.token}".encode())
+    query = f"token={KEY.token}".encode()
+    answer = request(headers, kind="websocket", query=query, offered=("nullmodem", KEY.tab))
     assert not answer.reached
     assert answer.messages == [{"type": "websocket.close", "code": 1008}]
 

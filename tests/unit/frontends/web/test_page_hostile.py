@@ -52,7 +52,7 @@ FOREIGN = [
 @pytest.mark.parametrize("host", FOREIGN)
 def test_a_foreign_host_sees_nothing(web: Web, host: str) -> None:
     name = host.format(web.server.key.port)
-    head = f"GET / HTTP/1.1\r\nHost: {name}\r\nCookie: {web.server.key.cookie}={web.server.key.token}\r\n"
+    head = f"GET / HTTP/1.1\r\nHost: {name}\r\nCookie: {web.server.key.cookie}={web.server.key.pass_}\r\n"
     answer = raw(web, f"{head}Connection: close\r\n\r\n".encode())
     assert answer.startswith((b"HTTP/1.1 421 ", b"HTTP/1.1 400 "))
     assert b"<title>" not in answer
@@ -61,7 +61,7 @@ def test_a_foreign_host_sees_nothing(web: Web, host: str) -> None:
 def test_two_hosts_are_none(web: Web) -> None:
     key = web.server.key
     hosts = f"Host: {key.authorities[0]}\r\nHost: evil\r\n"
-    answer = raw(web, f"GET / HTTP/1.1\r\n{hosts}Cookie: {key.cookie}={key.token}\r\n\r\n".encode())
+    answer = raw(web, f"GET / HTTP/1.1\r\n{hosts}Cookie: {key.cookie}={key.pass_}\r\n\r\n".encode())
     assert answer.startswith((b"HTTP/1.1 421 ", b"HTTP/1.1 400 "))
 
 
@@ -75,6 +75,10 @@ def test_a_socket_of_another_page_is_refused(web: Web, origin: str | None) -> No
 def test_a_socket_without_the_secret_is_refused(web: Web) -> None:
     with pytest.raises(InvalidStatus, match="403"):
         web.page(additional_headers={"Cookie": f"{web.server.key.cookie}=guess"})
+    with pytest.raises(InvalidStatus, match="403"):
+        web.page(subprotocols=["nullmodem", web.server.key.pass_])
+    page = web.page()
+    assert page.socket.subprotocol == "nullmodem"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -204,7 +208,8 @@ def test_a_page_that_has_died_does_not_keep_the_target(rig: Rig, tmp_path: Path)
         with socket.create_connection(("127.0.0.1", key.port), SECONDS) as dead:
             dead.sendall(
                 f"GET /socket HTTP/1.1\r\nHost: {key.authorities[0]}\r\nOrigin: http://{key.authorities[0]}\r\n"
-                f"Cookie: {key.cookie}={key.token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                f"Cookie: {key.cookie}={key.pass_}\r\nSec-WebSocket-Protocol: nullmodem, {key.tab}\r\n"
+                "Connection: Upgrade\r\nUpgrade: websocket\r\n"
                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
             )
             assert dead.recv(12) == b"HTTP/1.1 101"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.api import control_protocol as protocol
 from nullmodem.api.control import ControlServer, Service
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import RunningSession
@@ -33,6 +32,7 @@ class Door:
 
     def __init__(self, directory: Path) -> None:
         self.opened, self.closed = threading.Event(), threading.Event()
+        self.port = -1
         session = RunningSession("simple", directory, RECORD)
         self.server = ControlServer()
         self.server.listen(session.control_socket)
@@ -41,7 +41,8 @@ class Door:
         self.remote = RemoteMachine(session)
 
     @contextlib.contextmanager
-    def page(self) -> Iterator[str]:
+    def page(self, port: int) -> Iterator[str]:
+        self.port = port
         self.opened.set()
         try:
             yield URL
@@ -67,17 +68,17 @@ def test_a_page_is_served_until_who_asked_for_it_ends(door: Door) -> None:
         os.write(writer, b"x")
 
     try:
-        assert door.remote.serve_web(reader, begun)
+        assert door.remote.serve_web(reader, begun, 40123)
     finally:
         os.close(reader)
         os.close(writer)
-    assert told == [URL]
+    assert (told, door.port) == ([URL], 40123)
     assert door.closed.wait(SECONDS)
 
 
 def test_a_page_is_served_no_longer_than_who_asked_for_it_lives(door: Door) -> None:
     with door.remote._connect(None) as connection:
-        connection.sendall(protocol.encode_request(protocol.ServeWeb()))
+        connection.sendall(b'{"request": "web", "arguments": {}}\n')  # as a nullmodem that knows no port asks
         assert URL.encode() in connection.recv(1 << 10)
     assert door.closed.wait(SECONDS)
 
