@@ -10,6 +10,7 @@ import pexpect
 import pytest
 
 from support.cli import Cli, Served, finish, plain
+from support.gdb import Gdb, debian, quick_start
 from support.modules import copy_module
 
 if TYPE_CHECKING:
@@ -61,6 +62,22 @@ sys.exit(7)
     assert result.returncode == 7, result.stderr
     assert result.stdout == "simple_read 3 ['--verbose', 'x'] __main__\nswapper/0 True\n"
     assert state(shared.cli) == "running"  # and its breakpoint is lifted
+    assert shared.cli.good("exec", "--", "cat", "/dev/simple") == "hello"
+
+
+@pytest.mark.gdb
+def test_a_target_that_stands_at_a_debugger_is_left_there(shared: Shared, tmp_path: Path) -> None:
+    """The gdb has attached, and not yet asked for the right to have it go on: nothing else keeps it."""
+    look = "print(stop)\nbreakpoint_ = target.break_at('simple_read')\n"
+    with Gdb(debian(), *quick_start(debian()), "-ex", shared.served.file_line, "-ex", shared.served.target_line) as gdb:
+        there = shared.cli.facts("status")["target"]
+        assert (there["state"], there["clients"][0]["holds"]) == ("stopped", False)
+        result = script(shared, tmp_path / "look.py", look)
+        assert result.stdout.startswith(f"<Stop {there['stop']['number']}: interrupt at "), result.stdout
+        result = shared.cli("shell", "--running", text="stop.number\n")
+        assert result.stdout == f"{there['stop']['number']}\n"
+        assert shared.cli.facts("status")["target"]["stop"] == there["stop"]
+        gdb("detach")
     assert shared.cli.good("exec", "--", "cat", "/dev/simple") == "hello"
 
 

@@ -114,8 +114,9 @@ def script(
     """Run a Python script at the target of a running session, or of a machine that is booted for it.
 
     The script has the names that `nullmodem shell` has: target, stop, prog, nullmodem, drgn's helpers; sys.argv holds
-    its ARGS. The target runs when it begins. Its exit code becomes ours: 0 at its end, that of sys.exit(), 1 (or 2,
-    for a request that cannot be) after an exception, whose traceback shows the script's own lines.
+    its ARGS. The target runs when it begins, unless it was stopped: then that is the script's first stop. Its exit code
+    becomes ours: 0 at its end, that of sys.exit(), 1 (or 2, for a request that cannot be) after an exception, whose
+    traceback shows the script's own lines.
 
     A script for a running session is run by that session's process: its standard input and its working directory are
     not yours.

@@ -77,7 +77,7 @@ class Controller:
         judge: what a stop is to the program; it may look at the target.
         plant: arm what is pending, because modules have changed.
         name: whom others are told of.
-        watching: it begins by looking at the stop that the target stands at, instead of having it go on.
+        joining: it begins by looking at the stop that the target stands at, instead of having it go on.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Controller:
         plant: Callable[[], None],
         name: str = "python",
         *,
-        watching: bool = False,
+        joining: bool = False,
     ) -> None:
         self.live = live
         self._judge = judge
@@ -112,7 +112,7 @@ class Controller:
             self._reader, self._writer = os.pipe()
             made.callback(os.close, self._reader)
             made.callback(self._end_thread)
-            stop = live.look_into(self._look_at_present) if watching else None
+            stop = live.look_into(self._look_at_present) if joining else None
             if stop is not None:
                 self._count, self._seen, self._settled = 1, stop.number, stop.number
                 self._arrival = Arrival(1, stop, Verdict(shown=True))

@@ -48,9 +48,11 @@ class Debugger:
         breakpoints: those of the program, in the order they were made.
     """
 
-    def __init__(self, machine: Machine, name: str = "python", *, watching: bool = False) -> None:
-        """``name`` is what other clients are told; ``watching``: it is shown every stop, the present one too, whoever
-        it is of."""
+    def __init__(
+        self, machine: Machine, name: str = "python", *, watching: bool = False, joining: bool = False
+    ) -> None:
+        """``name`` is what other clients are told; ``joining``: it begins at the stop that the target stands at, which
+        another may look at; ``watching``: so, and it is shown every stop, whoever it is of."""
         self.machine = machine
         self.live = machine.live
         self.inspection = Inspection(machine.live)
@@ -59,7 +61,7 @@ class Debugger:
         self.breakpoints: list[Breakpoint] = []
         self._lock = threading.Lock()
         self._watching = watching
-        self.controller = Controller(machine.live, self._judge, self._plant, name, watching=watching)
+        self.controller = Controller(machine.live, self._judge, self._plant, name, joining=watching or joining)
         self._warm = threading.Thread(target=self._prepare, name="nullmodem-symbols", daemon=True)
         self._warm.start()
 

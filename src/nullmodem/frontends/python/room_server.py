@@ -106,10 +106,11 @@ class _Guest:
 
     def run(self) -> None:
         """Until the client hangs up. Raises OSError, NullmodemError."""
-        from nullmodem.frontends.python.room import Room  # noqa: PLC0415  # drgn, when the first client comes
+        from nullmodem.frontends.python.debugger import Debugger  # noqa: PLC0415  # drgn, when the first client comes
+        from nullmodem.frontends.python.room import Room  # noqa: PLC0415
         from nullmodem.frontends.python.target import Target  # noqa: PLC0415
 
-        target = Target(self._machine)
+        target = Target(self._machine, debugger=Debugger(self._machine, joining=True))
         try:
             room = Room(target, self._say)
             room.names["input"] = _no_input
