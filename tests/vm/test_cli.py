@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,27 +48,16 @@ def shared(once: Shared) -> Iterator[Shared]:
         once.cli.good("unload", "simple")
 
 
-def gdb(*commands: str) -> str:
-    """What a gdb that was given nothing but these commands prints."""
-    arguments = [word for command in commands for word in ("-ex", command)]
-    result = subprocess.run(
-        [debian(), "-nx", "-q", "-batch", "-iex", "set debuginfod enabled off", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=90,
-        stdin=subprocess.DEVNULL,
-    )
-    return result.stdout + result.stderr
-
-
 def test_the_two_lines_are_all_an_unmodified_gdb_needs(shared: Shared) -> None:
     cli, served = shared.cli, shared.served
     assert served.file_line.startswith("file /")
     assert served.target_line.startswith("target remote /")
-    for remote in (served.target_line, served.target_line.replace("remote", "extended-remote")):
-        assert "init_task" in gdb(served.file_line, remote, "print &init_task", "detach")
-        assert cli.facts("status")["target"]["state"] == "running"
+    with Gdb(debian(), "-ex", served.file_line) as gdb:
+        for remote in (served.target_line, served.target_line.replace("remote", "extended-remote")):
+            gdb(remote)
+            assert "init_task" in gdb("print &init_task")
+            gdb("detach")
+            assert cli.facts("status")["target"]["state"] == "running"
 
 
 def test_facts_are_told_to_people_and_to_programs(shared: Shared) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
+from nullmodem.kbuild import build_module, ensure_kernel
 from support.cli import PROMPT, Cli, ask, children, ended, finish, plain
 from support.gdb import EVERY_KERNEL_ONE_GDB
 
@@ -92,8 +93,7 @@ def test_a_single_c_file_and_a_built_module_will_do(cli: Cli, simple: Path) -> N
     child, shown = at_init(cli, str(simple / "simple.c"), "--session", "one")
     assert f"simple_init () at {simple / 'simple.c'}:" in shown
     assert quit_gdb(child) == 0
-    cli.serve(str(simple), "--session", "builds")
-    child, shown = at_init(cli, str(simple / "simple.ko"))
+    child, shown = at_init(cli, str(build_module(simple, ensure_kernel(), simple.parent / "build").ko))
     assert f"simple_init () at {simple / 'simple.c'}:" in shown
     assert quit_gdb(child) == 0
 
@@ -202,7 +202,9 @@ def test_a_gdb_that_is_killed_ends_the_session_and_the_terminal_has_its_echo(cli
     assert cli.facts("list") == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.soak), signal.SIGKILL]
+)
 def test_whatever_ends_the_session_ends_gdb_and_the_machine(cli: Cli, built: str, number: signal.Signals) -> None:
     child, _shown = at_init(cli, built)
     (machine,) = (pid for pid in children(child.pid) if "qemu" in Path(f"/proc/{pid}/comm").read_text())
