@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from startup import serving, use
 
+from nullmodem.api.boot import open_files
 from nullmodem.bench.measure import build_modules, count
 from nullmodem.bench.play import play
 from nullmodem.bench.report import Comparison, compare
@@ -237,10 +238,9 @@ def served(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """The program itself, started as its users start it; nothing has been asked of it yet."""
     work = tmp_path_factory.mktemp("served")
     source = shutil.copytree(repository / "examples" / "simple", work / "simple")
-    module = build_module(source, ensure_kernel("6.1"), work / "build").ko
-    # The first start on a machine fills caches.
-    with serving(module, "6.1", work):
-        pass
+    kernel = ensure_kernel("6.1")
+    module = build_module(source, kernel, work / "build").ko
+    open_files(kernel, work)  # the first time on a machine fills the caches
     with serving(module, "6.1", work) as served:
         yield served
 
