@@ -32,16 +32,18 @@ if TYPE_CHECKING:
 
 KERNELS = ("6.1", "6.12")
 SELDOM_TOGETHER = {("6.1", wheel), ("6.12", debian)}
-"""Each kernel and each gdb is met in the other two pairs; these come in the long tests, and where every pair counts."""
+"""Each kernel and each gdb is met in the other two pairs; these come in the long tests."""
+NEWEST = ("6.12", wheel)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the pairs that are seldom together are long tests, unless they are marked ``every_pair``."""
+    """Tests of pairs that are seldom together are long tests; those marked ``one_pair`` are with all but the newest."""
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         pair = parameters.get("booted", (parameters.get("kernel"), parameters.get("gdb_path")))
-        if pair in SELDOM_TOGETHER and item.get_closest_marker("every_pair") is None:
+        one = item.get_closest_marker("one_pair") is not None
+        if pair in SELDOM_TOGETHER or (one and pair not in (NEWEST, (None, None))):
             item.add_marker(pytest.mark.soak)
 
 

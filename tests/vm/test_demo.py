@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.slow]
 
 
-@pytest.mark.every_pair
 def test_the_whole_session_runs_by_itself(repository: Path, kernel: Kernel, gdb_path: str) -> None:
     command = [sys.executable, str(repository / "demo" / "session.py"), "--kernel", kernel.name, "--gdb", gdb_path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
     from conftest import Bench
 
-pytestmark = [pytest.mark.vm, pytest.mark.parametrize("booted", EVERY_KERNEL_ONE_GDB, indirect=True, scope="module")]
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.one_pair,
+    pytest.mark.parametrize("booted", EVERY_KERNEL_ONE_GDB, indirect=True, scope="module"),
+]
 
 SECONDS = 60.0
 VICTIM = "bpf_stats_enabled_key"

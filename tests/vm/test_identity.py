@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from conftest import Bench
 
-pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.one_pair]
 
 
 def test_a_module_that_was_rebuilt_and_not_reloaded_is_refused(shared_bench: Bench) -> None:
@@ -72,7 +72,7 @@ def test_a_module_without_a_file_is_listed_with_its_addresses_and_a_note(shared_
     bench.sh("rmmod simple noinit")
 
 
-@pytest.mark.parametrize("version", ["6.1", "6.12"])
+@pytest.mark.parametrize("version", ["6.1", pytest.param("6.12", marks=pytest.mark.soak)])
 def test_a_vmlinux_of_another_build_is_refused_and_says_both(version: str, tmp_path: Path) -> None:
     kernel = ensure_kernel(version)
     other = tmp_path / "vmlinux"

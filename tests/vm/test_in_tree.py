@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Bench
 
-pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.one_pair]
 
 
 def test_a_block_driver_is_debugged_from_init_into_a_request(shared_bench: Bench) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from conftest import Bench
     from support.gdb import Gdb
 
-pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.one_pair]
 
 SPIN = "echo 30 > /sys/module/spinner/parameters/spin"
 SPIN_LINE = "echo 60 > /sys/module/spinner/parameters/spin_line"

@@ -40,7 +40,7 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture(scope="module", params=["6.1", "6.12"])
+@pytest.fixture(scope="module", params=["6.1", pytest.param("6.12", marks=pytest.mark.soak)])
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QemuTarget]:
     """One machine for all tests that leave it as it was."""
     spec = QemuSpec(ensure_kernel(request.param).image, accel=Accel.TCG)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from conftest import Bench
     from nullmodem.testing.gdb import Gdb
 
-pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.one_pair]
 
 RUN = "echo 4 > /sys/module/stepping/parameters/run"
 LINE = re.compile(r"^(?:0x[0-9a-f]+\s+)?(\d+)\t", re.MULTILINE)
@@ -30,10 +30,10 @@ MOST_STEPS = 40
 
 
 @pytest.fixture
-def stepping(bench: Bench) -> Bench:
-    bench.build("stepping")
-    bench.machine.load("stepping").wait()
-    return bench
+def stepping(shared_bench: Bench) -> Bench:
+    shared_bench.build("stepping")
+    shared_bench.machine.load("stepping").wait()
+    return shared_bench
 
 
 def walk(bench: Bench, gdb: Gdb, function: str, command: str) -> tuple[list[tuple[str, str]], WireCost]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.gdb,
+    pytest.mark.one_pair,
     pytest.mark.parametrize("booted", EVERY_KERNEL_ONE_GDB, indirect=True, scope="module"),
 ]
 

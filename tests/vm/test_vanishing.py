@@ -24,10 +24,16 @@ if TYPE_CHECKING:
     from nullmodem.testing.gdb import Gdb
 
 pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+ONE_POLICY = list(zip(EVERY_KERNEL_ONE_GDB, Policy, strict=True))
+"""What is not among the long tests: each policy, each kernel, and each gdb once."""
 both_policies = pytest.mark.parametrize(
     "booted",
     [
-        pytest.param((*machine.values[0], policy), id=f"{machine.id}-{policy.value}")
+        pytest.param(
+            (*machine.values[0], policy),
+            id=f"{machine.id}-{policy.value}",
+            marks=() if (machine, policy) in ONE_POLICY else pytest.mark.soak,
+        )
         for machine in EVERY_KERNEL_ONE_GDB
         for policy in Policy
     ],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from conftest import Bench
     from nullmodem.testing.gdb import Gdb
 
-pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.one_pair]
 
 RUN = "/sys/module/watched/parameters/run"
 
