@@ -227,8 +227,12 @@ class CommandTimeout(CommandError):
 
 
 class BuildError(NullmodemError):
-    """A kernel or a module did not build; ``output`` holds the end of what the build printed."""
+    """A kernel or a module did not build; ``output`` holds the end of what the build printed, and ``str()`` has it."""
 
     def __init__(self, message: str, *, output: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.output = output
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        return f"{self.output.rstrip()}\n{said}" if self.output else said

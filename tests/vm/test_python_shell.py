@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,20 @@ sys.exit(7)
     assert result.stdout == "simple_read 3 ['--verbose', 'x'] __main__\nswapper/0 True\n"
     assert state(shared.cli) == "running"  # and its breakpoint is lifted
     assert shared.cli.good("exec", "--", "cat", "/dev/simple") == "hello"
+
+
+def test_code_of_user_space_is_called_so(shared: Shared, tmp_path: Path) -> None:
+    text = """
+busy = target.run("sh -c 'while :; do :; done' </dev/null >/dev/null 2>&1 & echo $!").text.strip()
+stop = target.interrupt()
+print(*stop.stack, sep="\\n")
+target.continue_()
+target.run(f"kill {busy}")
+"""
+    result = script(shared, tmp_path / "user.py", text)
+    assert result.returncode == 0, result.stdout
+    assert re.search(r"^#\d+ 0x[0-9a-f]+ at user space$", result.stdout, re.MULTILINE), result.stdout
+    assert " at vmlinux" not in result.stdout
 
 
 @pytest.mark.gdb

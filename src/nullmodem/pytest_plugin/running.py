@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nullmodem.api.oops import TroubleKind
-from nullmodem.errors import BuildError, NullmodemError
+from nullmodem.errors import NullmodemError
 from nullmodem.pytest_plugin import evidence
 from nullmodem.pytest_plugin.loaded import KernelModule
 from nullmodem.pytest_plugin.watch import Watch
@@ -168,8 +168,5 @@ def explained() -> Iterator[None]:
     """An error of nullmodem's, while a fixture is made, as a few words in a report and no traceback of the plugin's."""
     try:
         yield
-    except BuildError as error:
-        said = f"{error.output.rstrip()}\n" if error.output else ""
-        raise pytest.fail.Exception(f"{said}{error}", pytrace=False) from None
     except NullmodemError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None

@@ -233,6 +233,12 @@ def test_an_error_is_raised_at_the_other_end_as_it_was(error: NullmodemError) ->
     assert vars(again) == vars(error)
 
 
+def test_a_failed_build_says_what_the_compiler_said() -> None:
+    error = errors.BuildError("it did not build", output="a.c:1: error: no such thing\n", hint="mend it")
+    assert str(error) == "a.c:1: error: no such thing\nit did not build\nmend it"
+    assert str(errors.BuildError("it did not build")) == "it did not build"
+
+
 def test_every_class_of_error_can_be_raised_at_the_other_end() -> None:
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, NullmodemError):

@@ -35,7 +35,7 @@ class Loading:
             return self._debuggee.remote.build(path)
         except BuildError as error:
             say(error.output.rstrip() + "\n", "stderr")
-            raise
+            raise BuildError(error.message, hint=error.hint) from None  # the answer need not say it again
 
     def start(self, configuration: Configuration) -> None:
         """With the target standing: build the module, have the target go on, and load it, up to its entry if that is

@@ -102,9 +102,14 @@ class Frame:
         return "\n".join(lines)
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.file else (self.module or "vmlinux")
+        where = f"{self.file}:{self.line}" if self.file else (self.module or self._image)
         name = self.function or f"{self.pc:#x}"
         return f"#{self._index} {name} at {where}" + (" (inlined)" if self.inlined else "")
+
+    @property
+    def _image(self) -> str:
+        """What code that no module holds belongs to: the kernel has the upper half of the addresses."""
+        return "vmlinux" if self.pc >> 63 else "user space"
 
     def __repr__(self) -> str:
         return f"<Frame {self}>"
