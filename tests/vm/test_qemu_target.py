@@ -101,6 +101,11 @@ def test_it_comes_up_as_a_machine_one_can_work_on(target: QemuTarget) -> None:
     assert "Kernel command line: console=ttyS0 kgdboc=ttyS1,115200" in target.console_text()
 
 
+def test_it_takes_the_processor_from_nobody(target: QemuTarget) -> None:
+    """Under emulation and with KVM: one that stands takes a whole processor for asking its line."""
+    assert os.getpriority(os.PRIO_PROCESS, target.pid) == min(os.getpriority(os.PRIO_PROCESS, 0) + 5, 19)
+
+
 @pytest.mark.parametrize("code", [0, 1, 2, 127, 128, 200, 255])
 def test_the_exit_status_comes_back(target: QemuTarget, code: int) -> None:
     assert target.exec(f"exit {code}").code == code

@@ -54,6 +54,10 @@ _KVM_TIMEOUT = 15.0
 # A kgdb reply or a burst of console text is never larger: QEMU does not wait for us to read it.
 _SOCKET_BUFFER = 1 << 20
 
+# A kernel that stands asks its UART for a byte without a pause (gdbstub_read_wait in kernel/debug/gdbstub.c). That
+# takes a whole processor of this machine, which others need more, such as a gdb that reads symbols.
+BEHIND_ITS_DEBUGGER = 5
+
 # A panic prints two dozen lines after the one that says why.
 _LAST_LINES = 30
 
@@ -107,7 +111,9 @@ class QemuTarget(Target):
             resources.callback(self._monitor.close)
             self._pool = AgentPool(ours[3:], secret, self._watch.up)
             resources.callback(self._pool.close)
-            self._child = Child(self.command, pass_fds=lines.fds, log=self._qemu_log, on_exit=self._exited)
+            self._child = Child(
+                self.command, pass_fds=lines.fds, log=self._qemu_log, on_exit=self._exited, nice=BEHIND_ITS_DEBUGGER
+            )
             resources.callback(self._child.kill)
             self._resources = resources.pop_all()
 

@@ -9,16 +9,13 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from nullmodem.errors import TargetError
 from nullmodem.targets.process import Child
 from nullmodem.waiting import wait_readable
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Starts a sleeping child from a thread that then ends, prints its pid, and waits to be killed.
 PARENT = """
@@ -63,6 +60,19 @@ def test_killing_it_kills_its_whole_session(tmp_path: Path) -> None:
     assert os.read(reader, 1) == b""
     os.close(reader)
     child.kill()
+
+
+def test_it_stands_back_for_the_processor_by_as_much_as_it_is_told_to(tmp_path: Path) -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    for nice in (0, 5):
+        child = Child(["/bin/sleep", "1000"], pass_fds=(), log=tmp_path / "log", on_exit=lambda _code: None, nice=nice)
+        try:
+            assert os.getpriority(os.PRIO_PROCESS, child.pid) == min(ours + nice, 19)
+            group = Path(f"/proc/{child.pid}/autogroup")
+            if group.exists() and os.geteuid() == 0:  # others may write it ten times a second, all together
+                assert group.read_text().endswith(f"nice {nice}\n")
+        finally:
+            child.kill()
 
 
 def test_it_can_be_killed_from_its_own_exit_callback(tmp_path: Path) -> None:
