@@ -10,6 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from nullmodem.api.machine import Machine
@@ -120,9 +121,12 @@ class Page:
         self._opened.__exit__(None, None, None)
 
     def vanish(self) -> None:
-        """As a browser that is killed. What arrives meanwhile is read until the server hangs up: websockets takes data
-        behind an end that it was shown for an error."""
+        """As a browser that is killed. Returns when the server has hung up: data that websockets is sent after it has
+        failed to send is an error to it."""
         self.socket.socket.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                self.socket.recv(SECONDS)
         self.close()
 
 

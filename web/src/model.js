@@ -135,13 +135,12 @@ export class Model {
 		const names = new Set(modules.map(({ name }) => name));
 		const went = this.modules.value.map(({ name }) => name).filter((name) => !names.has(name));
 		this.loadable.value = [...new Set([...known, ...this.loadable.value, ...went])].filter((name) => !names.has(name));
-		if (went.length || modules.some(({ state }) => state === 'coming')) {
-			this.#sources.clear(); // a module is rebuilt between unloading and loading
-		}
 		this.modules.value = modules;
-		const of = JSON.stringify([[...names], known]);
+		const of = JSON.stringify([modules.map(({ name, load }) => [name, load]), known]);
 		if (of !== this.#filesOf) {
 			this.#filesOf = of;
+			this.#sources = new Map(); // a module is rebuilt between unloading and loading
+			this.#renewSource();
 			this.ask('files').then((files) => (this.files.value = files), () => (this.#filesOf = null)); // asked again then
 		}
 	}
@@ -266,17 +265,29 @@ export class Model {
 			this.source.value = await this.#instructions(place, []);
 			return;
 		}
-		const known = this.#sources.get(where);
+		const sources = this.#sources;
+		const known = sources.get(where);
 		try {
 			const answer = known ?? (await this.ask('source', { file: where }));
 			if (!answer.missing) {
-				this.#sources.set(where, answer);
+				sources.set(where, answer);
 			}
 			const shown = answer.missing ? await this.#instructions(place, answer.looked, answer.disassembly)
 				: { ...answer, file: where, line: place.line, aside };
 			still(() => (this.source.value = shown))();
 		} catch (error) {
 			still(this.#complain)(error);
+		}
+	}
+
+	/** Lines that are clicked on are to be those of the build that is loaded. */
+	async #renewSource() {
+		const before = this.source.value;
+		if (before?.file && !before.missing && !this.recorded.value) {
+			const answer = await this.ask('source', { file: before.file }).catch(() => null);
+			if (answer && !answer.missing && this.source.value === before) {
+				this.source.value = { ...before, ...answer };
+			}
 		}
 	}
 

@@ -106,15 +106,19 @@ test('a file is read once, and again after a module came or went', async () => {
 	const scene = page();
 	const { model, answer, open } = scene;
 	model.connection(true);
-	model.receive({ type: 'modules', modules: [{ name: 'simple', state: 'live', sections: [] }] });
+	model.receive({ type: 'modules', modules: [{ name: 'simple', state: 'live', load: '1', sections: [] }] });
 	await shown(1, [], scene);
 	await answer('source', { path: '/x/simple.c', text: 'old', lines_with_code: [] });
 	await shown(2, [], scene);
 	assert.ok(!open.some(({ what }) => what === 'source'));
 	model.receive({ type: 'modules', modules: [] });
+	await answer('source', { missing: true, looked: [] }); // it is being written
+	assert.strictEqual(model.source.value.text, 'old');
 	assert.deepStrictEqual(model.loadable.value, ['simple']);
-	model.receive({ type: 'modules', modules: [{ name: 'simple', state: 'coming', sections: [] }] });
+	model.receive({ type: 'modules', modules: [{ name: 'simple', state: 'coming', load: '2', sections: [] }] });
 	assert.deepStrictEqual(model.loadable.value, []);
+	await answer('source', { path: '/x/simple.c', text: 'built', lines_with_code: [5] });
+	assert.deepStrictEqual([model.source.value.text, model.source.value.line, model.source.value.lines_with_code], ['built', 87, [5]]);
 	await shown(3, [], scene);
 	await answer('source', { path: '/x/simple.c', text: 'new', lines_with_code: [] });
 	assert.strictEqual(model.source.value.text, 'new');
@@ -197,6 +201,24 @@ test('the timeline is drawn once for all that happened', () => {
 	model.receive({ type: 'hello', session: {}, history: [], console: '' });
 	drawn.pop()();
 	assert.deepStrictEqual(model.timeline.value, []);
+});
+
+test('another load of a module is another build of its file, though nothing was told in between', async () => {
+	const scene = page();
+	const { model, answer, open } = scene;
+	model.connection(true);
+	model.receive({ type: 'modules', modules: [{ name: 'simple', state: 'live', load: '1', sections: [] }] });
+	await answer('files', []);
+	await shown(1, [], scene);
+	const asked = open.find(({ what }) => what === 'source');
+	model.receive({ type: 'modules', modules: [{ name: 'simple', state: 'live', load: '2', sections: [] }] });
+	asked.resolve({ path: '/x/simple.c', text: 'old', lines_with_code: [] }); // it was on its way
+	await scene.settled();
+	open.splice(open.indexOf(asked), 1);
+	await answer('files', []);
+	await shown(2, [], scene);
+	await answer('source', { path: '/x/simple.c', text: 'new', lines_with_code: [] });
+	assert.strictEqual(model.source.value.text, 'new');
 });
 
 test('files are asked for when modules come and go, not when their sections do', async () => {

@@ -93,9 +93,13 @@ class EventBus:
 
     def subscribe(self, *, tells_of_stops: bool = False) -> Subscription:
         subscription = Subscription(self, tells_of_stops=tells_of_stops)
+        self.add(subscription)
+        return subscription
+
+    def add(self, subscription: Subscription) -> None:
+        """Hand every event to this one, too, after those that were there before it."""
         with self._lock:
             self._subscriptions = (*self._subscriptions, subscription)
-        return subscription
 
     def remove(self, subscription: Subscription) -> None:
         with self._lock:

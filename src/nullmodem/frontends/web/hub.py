@@ -20,7 +20,8 @@ from nullmodem.frontends.web.timeline import Seen
 from nullmodem.frontends.web.timeline import Timeline as Record
 from nullmodem.frontends.web.views import modules_view, session_view, wire_view
 from nullmodem.rsp.requests import BreakpointKind
-from nullmodem.session.model import Lost, ModuleLife, ModulesChanged, Resumed, Said, Stopped
+from nullmodem.session.events import Subscription
+from nullmodem.session.model import Lost, ModuleLife, ModulesChanged, Resumed, Said, State, Stopped
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Hub:
         self._through = 0  # stops up to this number have been told of
         self._modules: dict[int, Module] = {module.loaded.address: module for module in machine.live.modules()}
         self._told_modules: Modules | None = None
-        self._armed: Wishes = ()  # of all clients, when the target was last set going
+        self._armed = machine.live.look_into(_Armed)
         self._pages: dict[str, OwnBreakpoints] = {}
         self._command = ""
         self._before = machine.live.status()  # when the target was last set going
@@ -86,6 +87,7 @@ class Hub:
         self._thread.join()
         os.close(self._reader)
         self._events.close()
+        self._armed.close()
 
     # -- pages ---------------------------------------------------------------------------------------------------
 
@@ -142,12 +144,10 @@ class Hub:
         """
         live = self.machine.live
         with self._lock:
-            pages, before = set(self._pages), self._armed
+            pages = set(self._pages)
         attached = {each.id: each.name for each in live.clients() if each.id != client and each.id not in pages}
-        now = live.look_into(_wishes)
-        have = {owner for owner, _wish in now}
-        kept = tuple(each for each in before if each[0] not in have) if live.is_stopped else ()
-        return tuple((attached[owner], wish) for owner, wish in (*now, *kept) if owner in attached)
+        wanted = live.look_into(lambda _session: self._armed.present())
+        return tuple((attached[owner], wish) for owner, wish in wanted if owner in attached)
 
     def add(self, kind: str, text: str, stop: int | None = None) -> None:
         """Something for the timeline."""
@@ -229,7 +229,6 @@ class Hub:
         self.by = client
         self._command = command or "continue"
         self.add("resume", f"{self._command} by {client}" if client else self._command)
-        self._armed = live.look_into(_wishes)
         self._tell_modules()
         self._tell([self._wire()])
         self.breakpoints_changed()
@@ -269,6 +268,28 @@ class Hub:
 
 def _pushed(entry: Entry) -> Timeline:
     return Timeline(entry)
+
+
+class _Armed(Subscription):
+    """What the target is to stop at, noted in the session's thread whenever it is set going: later, gdb may have taken
+    that out again."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.bus, capacity=1)
+        self._session = session
+        self._before = _wishes(session)
+        session.bus.add(self)
+
+    def put(self, event: Event) -> None:
+        if isinstance(event, Resumed):
+            self._before = _wishes(self._session)
+
+    def present(self) -> Wishes:
+        """What clients want now; of one that wants nothing while the target stands, what it wanted before."""
+        now = _wishes(self._session)
+        have = {owner for owner, _wish in now}
+        kept = tuple(each for each in self._before if each[0] not in have)
+        return (*now, *kept) if self._session.state is State.STOPPED else now
 
 
 def _wishes(session: Session) -> Wishes:

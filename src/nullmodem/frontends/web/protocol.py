@@ -137,12 +137,16 @@ class SectionView:
 
 @dataclass(frozen=True, slots=True)
 class ModuleView:
-    """``stale``: the file that was found is another build, so its lines are not known."""
+    """``stale``: the file that was found is another build, so its lines are not known.
+
+    ``load`` tells one load of a module from another; it is empty where no file was found.
+    """
 
     name: str
     state: str
     stale: bool
     sections: tuple[SectionView, ...]
+    load: str = ""
 
 
 @dataclass(frozen=True, slots=True)

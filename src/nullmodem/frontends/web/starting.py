@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +36,9 @@ def listen(port: int) -> socket.socket:
     except OSError as error:
         what = f"port {port} of {HOST}" if port else HOST
         hint = "Give another port; without one, a free one is taken." if port else ""
-        raise SessionError(f"cannot listen on {what}: {error.strerror or error}", hint=hint) from error
+        # The error's own text repeats the address (socket.create_server).
+        says = os.strerror(error.errno) if error.errno else str(error)
+        raise SessionError(f"cannot listen on {what}: {says}", hint=hint) from error
 
 
 def require_port(port: int) -> None:

@@ -94,7 +94,10 @@ def _module_view(module: Module) -> ModuleView:
             )
             for region in module.loaded.regions
         ]
-    return ModuleView(module.name, module.loaded.state.name.lower(), stale, tuple(sections))
+    load = (
+        module.instance.parent.name if module.instance is not None else ""
+    )  # a directory that nobody was given before
+    return ModuleView(module.name, module.loaded.state.name.lower(), stale, tuple(sections), load)
 
 
 def _kind(name: str, *, executable: bool, writable: bool) -> str:

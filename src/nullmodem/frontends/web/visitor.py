@@ -70,12 +70,13 @@ class Visitor:
             self._pausing = _pool(made, 1, "pause")  # which others that wait must not keep from its turn
             self._typing = _pool(made, 1, "type")  # what is typed keeps its order
             made.callback(self._end_follower)
+            shared = made.enter_context(contextlib.ExitStack())  # until the client has gone, what it wants is a page's
             self._debugger = Debugger(hub.machine, NAME, watching=True)
             made.callback(self._debugger.close)  # before the rest, which may have to wait for what is under way
             self._controller = self._debugger.controller
             self._target = Target(hub.machine, debugger=self._debugger)
             self._breakpoints = OwnBreakpoints(self._target, hub, number)
-            made.callback(hub.share(self._controller.client, self._breakpoints))
+            shared.callback(hub.share(self._controller.client, self._breakpoints))
             self._looking = Looking(self._target, Sources(self._debugger), hub.seen, number)
             self._follower.start()
             made.callback(hub.leave, outbox)

@@ -68,7 +68,7 @@ def test_a_file_that_leads_there_replaces_one_that_was_left(tmp_path: Path) -> N
 def test_a_port_may_be_chosen_and_one_in_use_is_said(rig: Rig, tmp_path: Path) -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(SessionError, match=f"cannot listen on port {port} of 127.0.0.1: Address already in use"):
+        with pytest.raises(SessionError, match=f"cannot listen on port {port} of 127.0.0.1: Address already in use\n"):
             require_port(port)
         (tmp_path / "refused").mkdir()
         with pytest.raises(SessionError, match=f"port {port}"), web_on(rig.live, tmp_path / "refused", port=port):

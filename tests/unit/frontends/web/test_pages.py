@@ -215,6 +215,10 @@ def test_a_module_is_live_and_gone_as_soon_as_the_kernel_says_so(rig: Rig, web: 
     assert page.shown["state"]["stop"] is None
     rig.happen(rig.module_event(loaded, GOING))
     page.when(lambda shown: not shown["modules"]["modules"])
+    rig.happen(rig.module_loads(rig.load(module_path)))
+    (again,) = page.when(lambda shown: shown["modules"]["modules"])["modules"]["modules"]
+    assert again["load"] != module["load"], "its file may be another build, though nothing else tells"
+    rig.until(State.RUNNING)
 
 
 def test_everybodys_breakpoints_and_watchpoints_are_shown_with_their_owners(rig: Rig, web: Web) -> None:
