@@ -23,6 +23,9 @@ HEADER_LIMIT: Final = 4096
 BODY_LIMIT: Final = 16 << 20
 """Bytes. The largest thing an editor sends is memory to be written; a hundredth of this is far more than that."""
 
+_KNOWN: Final = (b"content-length", b"content-type")
+"""The protocol has the first alone; the second is of the language server protocol, whose libraries some clients use."""
+
 _LENGTH: Final = re.compile(rb"[0-9]{1,9}")
 _SEQUENCE: Final = range(1 << 53)
 
@@ -85,19 +88,29 @@ class Decoder:
             return None
         lines = bytes(self._buffer[:end]).split(b"\r\n")
         del self._buffer[: end + 4]
-        lengths = [value.strip() for name, colon, value in (line.partition(b":") for line in lines) if _is_length(name)]
-        if len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]):
-            msg = f"a message's header has no Content-Length, or no single one: {lines[0][:80]!r}"
-            raise RemoteProtocolError(msg)
-        length = int(lengths[0])
-        if length > self._body_limit:
-            msg = f"a message of {length} bytes; {self._body_limit} is the limit"
-            raise RemoteProtocolError(msg)
-        return length
+        return _length(lines, self._body_limit)
 
 
-def _is_length(name: bytes) -> bool:
-    return name.strip().lower() == b"content-length"
+def _length(lines: list[bytes], limit: int) -> int:
+    """What a header says of its body's bytes.
+
+    A line that no client of the protocol sends ends it all: a page in a browser can have a message posted to a port of
+    this machine, and that begins with a request line and headers of HTTP.
+    """
+    fields = [(name.strip().lower(), value.strip()) for name, _colon, value in (line.partition(b":") for line in lines)]
+    lengths = [value for name, value in fields if name == b"content-length"]
+    strange = next((line for line, (name, _value) in zip(lines, fields, strict=True) if name not in _KNOWN), None)
+    if strange:
+        msg = f"a line that belongs to no header of the Debug Adapter Protocol: {strange[:80]!r}"
+        raise RemoteProtocolError(msg)
+    if len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]):
+        msg = f"a message's header has no Content-Length, or no single one: {lines[0][:80]!r}"
+        raise RemoteProtocolError(msg)
+    length = int(lengths[0])
+    if length > limit:
+        msg = f"a message of {length} bytes; {limit} is the limit"
+        raise RemoteProtocolError(msg)
+    return length
 
 
 def parse_message(body: bytes) -> dict[str, Any]:

@@ -66,7 +66,9 @@ def test_any_bytes_are_messages_or_the_end(data: bytes, sizes: list[int]) -> Non
         (b"Content-Type: text\r\n\r\n", "no Content-Length"),
         (b"\r\n\r\n", "no Content-Length"),
         (b"x" * HEADER_LIMIT, "more than 4096 bytes"),
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "no Content-Length"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "no header of the Debug Adapter Protocol: b'GET / HTTP/1.1'"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", "no header of the Debug Adapter Protocol: b'POST"),
+        (b"Content-Length: 2\r\nOrigin: http://a.page\r\n\r\n{}", "no header of the Debug Adapter Protocol: b'Orig"),
     ],
 )
 def test_a_broken_frame_is_the_end_and_says_why(header: bytes, reason: str) -> None:
