@@ -13,8 +13,10 @@ import pytest
 
 from nullmodem.api.remote import RemoteMachine
 from nullmodem.api.sessions import find_session
+from nullmodem.testing.gdb import Gdb
 from support.cli import Cli
 from support.editing import Desk, adapter, caught_up, line_of
+from support.gdb import debian, quick_start
 from support.modules import copy_module
 
 if TYPE_CHECKING:
@@ -49,6 +51,37 @@ def test_two_editors_see_every_stop_and_either_may_go_first(desk: Desk) -> None:
     desk.break_at()
     desk.go_on()
     first.output("release is operation")
+
+
+def test_its_breakpoint_stays_where_another_debugger_leads_away_from_it(desk: Desk) -> None:
+    """Nobody else has one there. The next to come there is the same thread, or another."""
+    editor, remote = desk.editor, desk.remote
+    remote.load("simple")
+    desk.break_at('simple_counted("read")')
+    vmlinux = remote.status().target.vmlinux
+    with Gdb(debian(), *quick_start(debian()), vmlinux) as gdb:
+        gdb(f"target remote {remote.status().gdb[-1]}")
+        desk.stop(reason="pause")
+        gdb("monitor take")
+        gdb.send("continue")
+        editor.event("continued")
+        threads = []
+        for reads in (2, 2):  # what there is, and the end
+            desk.use()
+            for _ in range(reads):
+                thread, stop = desk.stop()
+                assert (stop["reason"], len(stop["hitBreakpointIds"])) == ("breakpoint", 1)
+                threads.append(thread)
+                gdb.wait()
+                gdb.send("continue")
+                editor.event("continued")
+            desk.join()
+        assert threads[0] == threads[1] != threads[2] == threads[3]
+        gdb.interrupt()
+        gdb.wait()
+        desk.stop(reason="pause")
+        gdb("detach")
+        gdb.quit()
 
 
 def test_an_adapter_that_is_killed_leaves_a_target_that_runs_and_is_nobodys(tmp_path: Path) -> None:

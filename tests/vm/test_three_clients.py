@@ -134,10 +134,7 @@ class Three:
 
 
 def one_reading(three: Three) -> None:
-    """The device is opened, read and closed; each of the three leads in its turn.
-
-    It is the editor that leads away from its own breakpoints: see `nullmodem dap` in docs/how-to/two-debuggers.md.
-    """
+    """The device is opened, read and closed; each of the three leads in its turn."""
     desk, gdb, page = three.desk, three.gdb, three.page
     desk.editor.repl("monitor take")
     three.used()

@@ -259,9 +259,14 @@ class Debuggee:
                 return
             if self.state.set_out(only_from=stop):
                 self.editor.event("continued", {"threadId": 0, "allThreadsContinued": True})
-                self.gdb.send("continue", {"threadId": 0}, self._followed)
+                thread = int(stop.get("threadId", 0))
+                self.gdb.send("nullmodem/follow", {"threadId": thread}, self._followed)
 
     def _followed(self, answer: dict[str, Any]) -> None:
+        if not answer.get("success"):  # one of gdb's before 15 has no such request
+            self.gdb.send("continue", {"threadId": 0}, self._continued)
+
+    def _continued(self, answer: dict[str, Any]) -> None:
         if not answer.get("success"):
             self._stays(str(answer.get("message", "")))
 

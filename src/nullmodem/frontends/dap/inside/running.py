@@ -49,7 +49,20 @@ def _step_in(*, threadId: int, granularity: str = "statement", **extra):
     _step("step", threadId, granularity)
 
 
+def _follow(*, threadId: int, **extra):
+    """The target runs already, away from the stop of this thread. gdb's ``continue`` would first step it off a
+    breakpoint where it stood, which is out until that step has been (infrun.c proceed): until the next stop, so that
+    whatever else comes there would pass. It does not where it is told to go on from an address; the pc, which it has
+    from the stop, it does not write as it was (regcache.c raw_write)."""
+    for each in gdb.selected_inferior().threads():
+        if each.global_num == threadId:
+            each.switch()  # the command would ask the stub whether it lives (thread.c thread_alive)
+    gdb.newest_frame().select()
+    set_out("jump *$pc &")
+
+
 if _set_out is not None:
+    request("nullmodem/follow")(_follow)
     steps.exec_and_expect_stop = set_out
     # gdb's own are answered before they are tried.
     request("next")(_next)
