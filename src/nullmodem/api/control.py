@@ -299,9 +299,11 @@ class Conversation:
                 self._send(protocol.Note(f"the target has stopped at {where}; the command goes on when it does"))
                 outcome = running.wait(stops=False, until=self._connection)
             if outcome.result is None:
-                running.cancel()
                 raise ConnectionAbortedError
             return protocol.Exited(outcome.result.code)
+        except OSError:  # the client has gone, be it while it was told something
+            running.cancel()
+            raise
         finally:
             running.close()
 

@@ -230,6 +230,26 @@ def test_a_client_that_goes_has_its_command_ended(served: Served) -> None:
     released.set()
 
 
+def test_a_client_that_goes_while_it_is_told_of_a_stop_has_its_command_ended(served: Served) -> None:
+    begun, heard_no_more, released = threading.Event(), threading.Event(), threading.Event()
+
+    def act(_verb: str, _out: Callable[[bytes], None]) -> int:
+        begun.set()
+        assert heard_no_more.wait(SECONDS)
+        served.machine.live.halt()
+        released.wait(SECONDS)
+        return 0
+
+    served.machine.act = act
+    with served.connect() as connection:
+        connection.sendall(protocol.encode_request(protocol.Execute(("sleep",))))
+        assert begun.wait(SECONDS)
+        connection.shutdown(socket.SHUT_RD)  # what is sent fails, and nothing has come to be read
+        heard_no_more.set()
+        assert served.machine.cancelled.wait(SECONDS)
+    released.set()
+
+
 def test_a_client_that_goes_does_not_end_a_load(served: Served) -> None:
     begun, released, ended = threading.Event(), threading.Event(), threading.Event()
 

@@ -111,10 +111,16 @@ def test_a_command_that_waits_for_the_target_keeps_nothing_else_waiting(talk: Ta
 
 
 def test_a_command_on_the_target_is_given_up_when_the_editor_disconnects(talk: Talk) -> None:
-    release = threading.Event()
-    talk.machine.act = lambda _verb, _out: int(release.wait(30))
+    begun, release = threading.Event(), threading.Event()
+
+    def act(_verb: str, _out: object) -> int:
+        begun.set()
+        return int(release.wait(30))
+
+    talk.machine.act = act
     running(talk)
     used = talk.send("evaluate", expression="nullmodem exec cat /dev/simple", context="repl")
+    assert begun.wait(30)
     talk.ask("threads")
     try:
         talk.ask("disconnect")
