@@ -124,10 +124,10 @@ class Hub:
 
         return end
 
-    def breakpoints_changed(self) -> None:
-        """A page has set or removed one: tell them all."""
+    def breakpoints_changed(self, but: Outbox | None = None) -> None:
+        """Those of a client are others, or were hit: tell the pages, ``but`` for the one that knows."""
         with self._lock:
-            told = tuple(self._outboxes.values())
+            told = [tell for outbox, tell in self._outboxes.items() if outbox is not but]
         for tell in told:
             tell()
 

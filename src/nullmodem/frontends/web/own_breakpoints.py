@@ -51,7 +51,6 @@ class OwnBreakpoints:
             self._count += 1
             number = self._count
             self._mine[number] = made, wanted.condition
-        self._hub.breakpoints_changed()
         return self._view(number, made, wanted.condition, MINE)
 
     def remove(self, number: int) -> None:
@@ -61,7 +60,6 @@ class OwnBreakpoints:
         with self._lock:
             made, _condition = self._mine.pop(number)
         made.delete()
-        self._hub.breakpoints_changed()
 
     def all(self) -> tuple[tuple[int, Breakpoint, str], ...]:
         """Number, breakpoint and condition of each. From any thread."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.api.records import Address
+from nullmodem.errors import NullmodemError
 from nullmodem.frontends.web.protocol import (
     KernelView,
     Modules,
@@ -54,7 +55,9 @@ def place_of(debugger: Debugger, pc: int) -> Place:
 def stop_view(debugger: Debugger, arrival: Arrival, reason: str = "") -> StopView:
     """A stop with its place. ``reason``: where it is known better."""
     stop = arrival.stop
-    note = f"the breakpoint's condition: {arrival.error}" if arrival.error is not None else stop.note
+    error = arrival.error
+    says = error.message if isinstance(error, NullmodemError) else error
+    note = f"the breakpoint's condition: {says}" if error is not None else stop.note
     return StopView(stop.number, reason or stop.reason.value, stop.thread, place_of(debugger, stop.pc), note)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nullmodem.frontends.python.stop import Stop
     from nullmodem.frontends.web.hub import Hub
     from nullmodem.frontends.web.outbox import Outbox
-    from nullmodem.frontends.web.protocol import Answer, Push
+    from nullmodem.frontends.web.protocol import Answer, BreakpointView, Push
     from nullmodem.frontends.web.requests import Request
     from nullmodem.session.model import Event
 
@@ -59,6 +59,7 @@ class Visitor:
         self._asking = threading.Lock()
         self._asked = False
         self._told: dict[type[Push], Push] = {}
+        self._shown: tuple[BreakpointView, ...] = ()
         self._follower = threading.Thread(target=self._follow, name="nullmodem-web-page", daemon=True)
         with contextlib.ExitStack() as made:  # of one that is not finished, nothing may stay: least of all its client
             self._events = self._live.subscribe()
@@ -188,7 +189,7 @@ class Visitor:
 
     def _changing(self, do: Callable[[], Answer]) -> Answer:
         answer = do()
-        self._tell(self._breakpoints.view())
+        self._tell_breakpoints()
         return answer
 
     def _continue(self) -> None:
@@ -276,11 +277,20 @@ class Visitor:
             return
         try:
             self._tell(self._state())
-            self._tell(self._breakpoints.view())
+            self._tell_breakpoints()
         except NullmodemError as error:
             _log.info("telling a page: %s", error)
         except Exception:  # a mistake of ours: the page's next request is answered all the same
             _log.exception("a page could not be told where the target stands")
+
+    def _tell_breakpoints(self) -> None:
+        """Other pages show them, too: what one has hit is known when it has looked at its condition."""
+        view = self._breakpoints.view()
+        self._tell(view)
+        mine = tuple(each for each in view.breakpoints if each.mine)
+        before, self._shown = self._shown, mine
+        if mine != before:
+            self._hub.breakpoints_changed(self._outbox)
 
     def _state(self) -> StateView:
         holder = next((each for each in self._live.clients() if each.holds_lease), None)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nullmodem.api.source_files import SourceFiles
-from nullmodem.session.model import State
-from support.rig import PID, Arrival
+from nullmodem.session.model import ModulesChanged, Resumed, State
+from support.rig import PID, Arrival, next_event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,12 +74,30 @@ def test_a_condition_that_fails_keeps_no_other_breakpoint_there_from_being_count
     stopped = page.until("state", state="stopped")["stop"]
     assert stopped["reason"] == "breakpoint"
     assert "the breakpoint's condition: " in stopped["note"]
+    assert "\n" not in stopped["note"], "it is one line at the head of the page"
     hits(page, 1, 1)
     page.ask("continue")
     rig.until(State.RUNNING)
     rig.happen(Arrival(code(rig)))
     page.until("state", state="stopped")
     hits(page, 2, 2)
+
+
+def test_another_pages_hits_are_those_that_it_has_counted(rig: Rig, web: Web) -> None:
+    page, other = web.page(), web.page()
+    for each in (page, other):
+        each.until("breakpoints")
+    rig.break_in()
+    for each in (page, other):
+        each.when(lambda shown: shown["state"]["stop"])
+        each.ask("break_at", function=hex(code(rig)))
+    page.ask("continue")
+    for count in (1, 2, 3):
+        rig.until(State.RUNNING)
+        rig.happen(Arrival(code(rig)))
+        for each in (page, other):
+            hits(each, count, count)
+        page.ask("continue")
 
 
 def test_a_step_that_ends_at_a_breakpoint_has_come_to_it(rig: Rig, web: Web) -> None:
@@ -200,25 +218,34 @@ def test_modules_come_and_go_with_their_sections_and_breakpoints_follow(rig: Rig
     rig.until(State.RUNNING)
 
 
+def told(rig: Rig) -> None:
+    """Wait until everybody knows of a module, and the target runs again."""
+    next_event(rig.events, ModulesChanged)
+    next_event(rig.events, Resumed)
+    rig.settle()
+
+
 def test_a_module_is_live_and_gone_as_soon_as_the_kernel_says_so(rig: Rig, web: Web, module_path: Path) -> None:
     page = web.page()
     page.until("breakpoints")
     loaded = rig.load(module_path)
     rig.happen(rig.module_loads(loaded))
     page.when(lambda shown: [each["state"] for each in shown["modules"]["modules"]] == ["coming"])
-    rig.until(State.RUNNING)
+    told(rig)
     rig.happen(rig.module_event(loaded, LIVE))
     page.when(lambda shown: [each["state"] for each in shown["modules"]["modules"]] == ["live"])
     (module,) = page.shown["modules"]["modules"]
     assert {each["name"] for each in module["sections"] if each["freed"]} >= {".init.text"}
+    rig.settle()
     assert rig.fake.running
     assert page.shown["state"]["stop"] is None
     rig.happen(rig.module_event(loaded, GOING))
     page.when(lambda shown: not shown["modules"]["modules"])
+    told(rig)
     rig.happen(rig.module_loads(rig.load(module_path)))
     (again,) = page.when(lambda shown: shown["modules"]["modules"])["modules"]["modules"]
     assert again["load"] != module["load"], "its file may be another build, though nothing else tells"
-    rig.until(State.RUNNING)
+    told(rig)
 
 
 def test_everybodys_breakpoints_and_watchpoints_are_shown_with_their_owners(rig: Rig, web: Web) -> None:
