@@ -97,7 +97,7 @@ def test_data_breakpoints_by_variable_by_expression_and_by_address(desk: Desk) -
     info = editor.ask("dataBreakpointInfo", variablesReference=scopes["Globals"], name="simple_count")
     assert info["accessTypes"] == ["write", "readWrite"]
     again = editor.ask("dataBreakpointInfo", name="simple_count", frameId=frames[0]["id"])
-    address = info["dataId"].partition(":")[0]
+    address = editor.repl("output/x (long)&simple_count")
     by_address = editor.ask("dataBreakpointInfo", name=address, asAddress=True, bytes=4)
     assert info["dataId"] == again["dataId"] == by_address["dataId"]
     in_register = editor.ask("dataBreakpointInfo", name="$rip", frameId=frames[0]["id"])
@@ -113,6 +113,36 @@ def test_data_breakpoints_by_variable_by_expression_and_by_address(desk: Desk) -
     editor.ask("next", threadId=thread)
     desk.stop(reason="step")
     assert editor.ask("setDataBreakpoints", breakpoints=[{"dataId": "0x1:3"}])["breakpoints"][0]["verified"] is False
+
+
+def test_a_data_breakpoint_goes_with_its_module_and_comes_back_with_it(desk: Desk) -> None:
+    """What lands in its place meanwhile is not watched."""
+    editor, remote = desk.editor, desk.remote
+    _thread, frames = at_read(desk)
+    info = editor.ask("dataBreakpointInfo", name="simple_count", frameId=frames[0]["id"])
+    wanted = [{"dataId": info["dataId"], "accessType": "write"}]
+    number = editor.ask("setDataBreakpoints", breakpoints=wanted)["breakpoints"][0]["id"]
+    desk.break_at()
+    for _write in ("read", "read", "release"):
+        desk.go_on()
+        assert desk.stop(reason="data breakpoint")[1]["hitBreakpointIds"] == [number]
+    desk.go_on()
+    desk.join()
+    remote.unload("simple")
+    desk.changed(number, verified=False)
+    again = editor.ask("setDataBreakpoints", breakpoints=wanted)["breakpoints"][0]
+    assert not again["verified"]
+    assert again["message"] == "simple is not loaded; it is set when it is, if that has this variable"
+    number = again["id"]
+    remote.build(desk.modules["watched"])
+    remote.load("watched")
+    assert remote.execute(["echo 5 >/sys/module/watched/parameters/run"], lambda _data: None) == 0
+    remote.load("simple")
+    assert desk.changed(number, verified=True)
+    desk.use()
+    assert desk.stop(reason="data breakpoint")[1]["hitBreakpointIds"] == [number]
+    assert editor.ask("setDataBreakpoints", breakpoints=wanted)["breakpoints"][0]["id"] == number
+    assert editor.pending("stopped") == []
 
 
 # -- looking ---------------------------------------------------------------------------------------------------------

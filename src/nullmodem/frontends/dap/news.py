@@ -39,6 +39,7 @@ class News:
         self._places = Places()
         self._shown: dict[int, dict[str, Any]] = {}
         self._sets: dict[str, set[int]] = {}
+        self._known_as: dict[int, int] = {}
         self.entry: int | None = None
         self.hidden: set[int] = set()
         self.exceptions: Mapping[int, str] = {}
@@ -120,14 +121,22 @@ class News:
     def breakpoints(self, place: str, made: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Those that were set for a place, instead of those that were set for it before."""
         made = list(made)
-        numbers = {each["id"] for each in made if "id" in each}
+        numbers = {self._known_as.get(each["id"], each["id"]) for each in made if "id" in each}
         for gone in self._sets.get(place, set()) - numbers:
             self._shown.pop(gone, None)
         self._sets[place] = numbers
         return [self.breakpoint(each) for each in made]
 
     def breakpoint(self, shown: dict[str, Any]) -> dict[str, Any]:
-        """One of gdb's. It calls those verified, too, that stand in a module which has gone."""
+        """One of gdb's. It calls those verified, too, that stand in a module which has gone.
+
+        One that was put back has another number at gdb, ``gdbId``, than the editor knows it by.
+        """
+        number = shown.pop("gdbId", None)
+        if number is not None:
+            self._known_as[number] = shown["id"]
+        elif shown.get("id") in self._known_as:
+            shown = {**shown, "id": self._known_as[shown["id"]]}
         if "id" in shown:
             self._shown[shown["id"]] = shown
         if shown.get("verified") and self._places.is_gone(shown.get("instructionReference")):
@@ -146,7 +155,8 @@ class News:
 
     def stop(self, body: dict[str, Any]) -> dict[str, Any]:
         """A stop with its reason as the kernel has it."""
-        hit = [each for each in body.get("hitBreakpointIds", ()) if each not in self.hidden]
+        hits = (self._known_as.get(each, each) for each in body.get("hitBreakpointIds", ()))
+        hit = [each for each in hits if each not in self.hidden]
         shown = {**body, "hitBreakpointIds": hit}
         if self.entry is not None and self.entry in body.get("hitBreakpointIds", ()):
             self.entry = None

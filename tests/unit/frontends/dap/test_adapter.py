@@ -71,7 +71,7 @@ def test_a_gdb_that_is_too_old_is_named_with_what_to_do(cli: Cli, editor: Adapte
 def test_where_no_message_can_be_told_any_more_is_the_end(editor: Adapter) -> None:
     editor.ask("initialize", **CLIENT)
     editor.write(b"GET / HTTP/1.1\r\n\r\n")
-    editor.output("no Content-Length, or no single one")
+    editor.output("no header of the Debug Adapter Protocol")
     editor.event("terminated")
     code, complaint = editor.wait()
     assert code == 1
