@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conversations that editors had with the adapter, and having them again.
 
-A recording has one message a line, ``{"editor": ...}`` or ``{"adapter": ...}``, in the order in which a program between
-the two saw them; what the target printed is left out, and long lists and texts are cut. ``@MODULE@`` stands for the
-directory of the module.
+A recording is what `nullmodem dap --log FILE` writes: one message a line, ``{"editor": ...}`` or ``{"adapter": ...}``,
+in the order in which they were seen. What the target printed is then left out, as are times, and long lists and texts
+are cut; ``@MODULE@`` stands for the directory of the module. To make one, have the editor start the adapter with that
+option, in the configuration of `editors`, and go through what `test_dap_recorded` says.
 """
 
 from __future__ import annotations

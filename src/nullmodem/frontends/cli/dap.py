@@ -8,12 +8,14 @@ import os
 import socket
 import sys
 import threading
+from pathlib import Path
 
 import click
 
 from nullmodem.frontends.cli.lifetime import Ending, ended_by_signals
 from nullmodem.frontends.cli.program import say
 from nullmodem.frontends.dap.gdb_adapter import find_adapter
+from nullmodem.frontends.dap.log import Log
 from nullmodem.frontends.dap.serve import converse, listen, serve
 from nullmodem.waiting import wait_readable
 
@@ -30,8 +32,12 @@ from nullmodem.waiting import wait_readable
 @click.option(
     "--gdb", "gdb_path", metavar="PATH", help="The gdb to use, 14.1 or newer, instead of the first one found."
 )
+@click.option(
+    "--log", "log_path", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write all that is said to this file, both ways, a message a line in JSON: for a report of what went wrong.",
+)  # fmt: skip
 @click.pass_context
-def dap(ctx: click.Context, *, address: str, gdb_path: str | None) -> None:
+def dap(ctx: click.Context, *, address: str, gdb_path: str | None, log_path: Path | None) -> None:
     """Serve the Debug Adapter Protocol: what editors speak to debuggers.
 
     An editor starts this program and speaks to it on standard input and output. What is debugged stands in the editor's
@@ -44,16 +50,18 @@ def dap(ctx: click.Context, *, address: str, gdb_path: str | None) -> None:
     \b
     nullmodem dap
     nullmodem dap --listen 127.0.0.1:4711
+    nullmodem dap --log /tmp/editor.jsonl
     """
     if gdb_path is not None:
         find_adapter(gdb_path)
+    log = ctx.with_resource(Log(log_path)) if log_path is not None else None
     if not address:
         source, sink = _own_channel()
         with ended_by_signals():
-            ctx.exit(converse(source, sink, gdb_path))
+            ctx.exit(converse(source, sink, gdb_path, log))
     with contextlib.closing(listen(address)) as listener, contextlib.closing(Ending()) as ending:
         click.echo(_name(listener))
-        thread = threading.Thread(target=_serve, args=(listener, gdb_path, ending), name="nullmodem-dap-listener")
+        thread = threading.Thread(target=_serve, args=(listener, gdb_path, ending, log), name="nullmodem-dap-listener")
         thread.start()
         try:
             with ended_by_signals():
@@ -77,9 +85,9 @@ def _own_channel() -> tuple[int, int]:
     return source, sink
 
 
-def _serve(listener: socket.socket, gdb_path: str | None, ending: Ending) -> None:
+def _serve(listener: socket.socket, gdb_path: str | None, ending: Ending, log: Log | None) -> None:
     try:
-        serve(listener, gdb_path, say)
+        serve(listener, gdb_path, say, log)
     finally:
         ending.ask()
 

@@ -19,14 +19,22 @@ from nullmodem.frontends.gdb.server import listen_tcp, listen_unix
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nullmodem.frontends.dap.log import Log
+
 _CHUNK: Final = 1 << 16
 _ESTABLISHED: Final = "01"
 """TCP_ESTABLISHED (include/net/tcp_states.h), as the table of connections has it."""
 
 
-def converse(source: int, sink: int, gdb: str | None = None) -> int:
+def converse(source: int, sink: int, gdb: str | None = None, log: Log | None = None) -> int:
     """Serve the editor at the other end of two descriptors; the exit code."""
-    return Conversation(Editor(lambda data: _write_all(sink, data)), lambda: os.read(source, _CHUNK), gdb).run()
+    return _converse(lambda: os.read(source, _CHUNK), lambda data: _write_all(sink, data), gdb, log)
+
+
+def _converse(read: Callable[[], bytes], write: Callable[[bytes], None], gdb: str | None, log: Log | None) -> int:
+    if log is not None:
+        read, write = log.between(read, write)
+    return Conversation(Editor(write), read, gdb).run()
 
 
 def listen(address: str) -> socket.socket:
@@ -34,7 +42,7 @@ def listen(address: str) -> socket.socket:
     return listen_unix(Path(address)) if "/" in address else listen_tcp(address)
 
 
-def serve(listener: socket.socket, gdb: str | None, say: Callable[[str], None]) -> None:
+def serve(listener: socket.socket, gdb: str | None, say: Callable[[str], None], log: Log | None = None) -> None:
     """Serve every editor that connects, each in a thread, until the listener is shut down; wait for all to end."""
     threads: list[threading.Thread] = []
     connections: list[socket.socket] = []
@@ -52,7 +60,7 @@ def serve(listener: socket.socket, gdb: str | None, say: Callable[[str], None]) 
             say(error.message)
             connection.close()
             continue
-        thread = threading.Thread(target=_serve_one, args=(connection, gdb), name="nullmodem-dap", daemon=True)
+        thread = threading.Thread(target=_serve_one, args=(connection, gdb, log), name="nullmodem-dap", daemon=True)
         threads.append(thread)
         connections.append(connection)
         thread.start()
@@ -63,10 +71,9 @@ def serve(listener: socket.socket, gdb: str | None, say: Callable[[str], None]) 
         thread.join()
 
 
-def _serve_one(connection: socket.socket, gdb: str | None) -> None:
+def _serve_one(connection: socket.socket, gdb: str | None, log: Log | None) -> None:
     with connection:
-        editor = Editor(connection.sendall)
-        Conversation(editor, lambda: connection.recv(_CHUNK), gdb).run()
+        _converse(lambda: connection.recv(_CHUNK), connection.sendall, gdb, log)
 
 
 def is_this_user(connection: socket.socket) -> bool:
