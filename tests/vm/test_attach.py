@@ -241,6 +241,7 @@ def test_of_several_vmlinux_files_the_running_kernels_is_found(board: Board) -> 
     assert board.sh("echo alive") == "alive\n"
 
 
+@pytest.mark.slow
 def test_every_command_works_on_a_session_that_was_attached(board: Board, cli: Cli) -> None:
     (cli.runtime / "nullmodem.toml").write_text(
         f'[targets.lab-board]\nwire = "{board.line}"\nvmlinux = "{board.kernel.vmlinux}"\n'
@@ -299,6 +300,7 @@ def test_an_editor_stops_in_a_module_on_it_and_never_ends_it(board: Board, cli: 
     assert board.sh("until rmmod simple; do :; done; echo alive").endswith("alive\n")
 
 
+@pytest.mark.slow
 def test_modules_are_typed_and_loaded_after_what_they_need_and_stop_where_they_shall(board: Board) -> None:
     """Without a build tree: the files in the directories given are all there is."""
     build_module(copy_module("pair", board.directory), board.kernel, board.directory / "build", module="consumer")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.vm]
 
 
+@pytest.mark.slow
 def test_a_break_by_telnet_stops_it_again_and_again(tmp_path: Path) -> None:
     """Straight, and handed on by a real ser2net. QEMU's port is set by nobody, so RFC 2217 itself ends at ser2net."""
     port = free_port()

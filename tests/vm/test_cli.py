@@ -85,6 +85,7 @@ def test_facts_are_told_to_people_and_to_programs(shared: Shared) -> None:
     assert "no module 'nothing' is loaded" in cli.bad("loadmap", "nothing", code=2)
 
 
+@pytest.mark.slow
 def test_modules_are_loaded_reloaded_and_unloaded_by_name_or_path(
     cli: Cli, simple: Path, module_source: Callable[[str], Path]
 ) -> None:
@@ -339,6 +340,7 @@ def test_the_shell_completes_sessions_and_modules(shared: Shared) -> None:
     assert "6.1" in complete("run", "--kernel", "")
 
 
+@pytest.mark.slow
 def test_what_cannot_work_is_said_before_anything_is_started(cli: Cli, simple: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     broken = tmp_path / "broken.c"
@@ -367,6 +369,7 @@ def test_what_cannot_work_is_said_before_anything_is_started(cli: Cli, simple: P
     assert cli.facts("list") == []
 
 
+@pytest.mark.slow
 def test_a_command_on_a_target_that_loops_says_what_helps_and_it_does(
     cli: Cli, module_source: Callable[[str], Path]
 ) -> None:

@@ -24,6 +24,7 @@ def break_at(editor: Any, file: Path, *texts: str) -> list[Any]:
     return list(editor.ask("setBreakpoints", source={"path": str(file)}, breakpoints=lines)["breakpoints"])
 
 
+@pytest.mark.slow
 def test_a_module_is_entered_used_changed_and_entered_again(tmp_path: Path) -> None:
     directory = copy_module("simple", tmp_path)
     file = directory / "simple.c"

@@ -84,6 +84,7 @@ def assert_well(bench: Bench) -> None:
     assert not TROUBLE.search(log), log
 
 
+@pytest.mark.slow
 def test_none_of_it_gets_past_the_session(shared_bench: Bench, tmp_path: Path) -> None:
     bench, live = shared_bench, shared_bench.machine.live
     text_before = read_memory(bench.machine, kernel_text(bench.machine), tmp_path)

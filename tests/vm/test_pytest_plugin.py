@@ -141,6 +141,7 @@ def boots(result: pytest.RunResult) -> int:
     return result.stdout.str().count("nullmodem: booting Linux")
 
 
+@pytest.mark.slow
 def test_tests_on_one_machine_are_judged_and_reported_one_by_one(suite: pytest.Pytester, tmp_path: Path) -> None:
     suite.makepyfile(test_one=ONE_MACHINE)
     kept = ("--nullmodem-artifacts", str(tmp_path / "kept"), "--junitxml", "report.xml")

@@ -40,6 +40,7 @@ def wait_for(events: Subscription, words: str) -> None:
             assert wait_readable([events], SECONDS), f"nobody said {words!r}"
 
 
+@pytest.mark.slow
 def test_gdb_and_its_breakpoints_outlive_the_line() -> None:
     kernel = ensure_kernel("6.12")
     with contextlib.ExitStack() as stack:

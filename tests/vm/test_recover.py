@@ -222,6 +222,7 @@ def test_a_recovered_machine_is_handed_to_a_gdb(board: Board, cli: Cli) -> None:
     assert finish(terminal) == 0
 
 
+@pytest.mark.slow
 def test_an_attached_session_that_is_killed_is_recovered_by_the_ways_it_had(tmp_path: Path, cli: Cli) -> None:
     """Console and kgdb share a line: once it is killed at a stop, and once while the machine runs."""
     kernel = ensure_kernel("6.1")
