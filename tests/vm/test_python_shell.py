@@ -143,6 +143,15 @@ def test_a_shell_on_a_terminal_completes_remembers_and_is_interrupted(shared: Sh
     child.sendintr()
     child.expect("KeyboardInterrupt")
     child.expect(">>> ")
+    # What waits is ended at once, too, and not when it would have stopped waiting.
+    for waits in ("target.wait(timeout=600)", "target.run('mkfifo /tmp/gate; cat /tmp/gate', timeout=600)"):
+        child.sendline(f"print('now', 'waiting'); {waits}")
+        child.expect_exact("now waiting\r\n")
+        child.sendintr()
+        child.expect("KeyboardInterrupt")
+        child.expect(">>> ")
+    child.sendline("target.run('echo open >/tmp/gate').code")
+    child.expect_exact("0\r\n")  # the command was there, and has ended now
     child.sendcontrol("d")
     assert finish(child) == 0
     assert state(shared.cli) == "running"
@@ -159,6 +168,8 @@ def test_two_shells_see_their_own_names_and_a_killed_one_leaves_nothing(shared: 
     first.expect("\r\n.*>>> ")
     second.sendline("'mine' in globals(), target.breakpoints")
     second.expect_exact("(False, ())")
+    first.sendline("print('now', 'waiting'); target.wait(timeout=600)")
+    first.expect_exact("now waiting\r\n")
     first.close(force=True)
     second.sendcontrol("d")
     assert finish(second) == 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import NullmodemError, TargetLost
-from nullmodem.session.model import Lost, Stopped
+from nullmodem.session.model import Lost, Said, Stopped
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
@@ -114,6 +114,10 @@ class RunningCommand:
         self._events.tells_of_stops = False
         with contextlib.suppress(NullmodemError):  # the session may have ended first
             self._live.leave_unattended()
+
+    def wake(self) -> None:
+        """Have who waits for it execute some Python, and wait on. Safe from any thread, and after `close`."""
+        self._events.put(Said(""))
 
     def result(self) -> ExecResult:
         """Wait for the end, however long. Raises what the command raised."""

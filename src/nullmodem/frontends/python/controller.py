@@ -211,6 +211,11 @@ class Controller:
             self._trouble = error
             self._changed.notify_all()
 
+    def wake(self) -> None:
+        """Have who waits for the target execute some Python, and wait on."""
+        with self._changed:
+            self._changed.notify_all()
+
     def interrupt(self, timeout: float) -> Arrival:
         """Stop the target, if it runs. Raises WaitTimeout, TargetLost."""
         deadline = time.monotonic() + timeout
@@ -240,22 +245,24 @@ class Controller:
             do()
             return
         deadline = time.monotonic() + STILL_SECONDS
-        while not errand.done and (remaining := deadline - time.monotonic()) > 0:
-            with self._changed:
-                sends = not errand.taken
+        try:
+            while not errand.done and (remaining := deadline - time.monotonic()) > 0:
+                with self._changed:
+                    sends = not errand.taken
+                    if sends:
+                        self._sent.append(time.monotonic())
                 if sends:
-                    self._sent.append(time.monotonic())
-            if sends:
-                self.live.interrupt(self.client)
-            with self._changed:
-                self._changed.wait_for(lambda: self._lost or errand.done, min(BREAK_IN_PATIENCE, remaining))
-                self._require_target()
-        if errand.error is not None:
-            raise errand.error
-        if not errand.done:
+                    self.live.interrupt(self.client)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._lost or errand.done, min(BREAK_IN_PATIENCE, remaining))
+                    self._require_target()
+        finally:  # also when who waits was interrupted: what nobody wants any more is not done at a later stop
             with self._changed:
                 if errand in self._errands:
                     self._errands.remove(errand)
+        if errand.error is not None:
+            raise errand.error
+        if not errand.done:
             raise WaitTimeout(f"the target did not stop within {STILL_SECONDS:g} s, to set a breakpoint")
 
     def _require_target(self) -> None:

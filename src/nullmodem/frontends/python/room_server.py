@@ -103,6 +103,7 @@ class _Guest:
         self._worker: threading.Thread | None = None
         self._lock = threading.Lock()
         self._interruptible = False
+        self._wake: Callable[[], None] = _nobody_waits
 
     def run(self) -> None:
         """Until the client hangs up. Raises OSError, NullmodemError."""
@@ -111,6 +112,7 @@ class _Guest:
         from nullmodem.frontends.python.target import Target  # noqa: PLC0415
 
         target = Target(self._machine, debugger=Debugger(self._machine, joining=True))
+        self._wake = target.wake
         try:
             room = Room(target, self._say)
             room.names["input"] = _no_input
@@ -162,7 +164,8 @@ class _Guest:
             self._channel.send(**answer)
 
     def _interrupt(self, *, again: bool = False) -> None:
-        """Raise KeyboardInterrupt in what runs, as soon as that is Python again; once, or it would meet the answer."""
+        """Raise KeyboardInterrupt in what runs: at once when it waits for the target, else as soon as it is Python
+        again; once, or it would meet the answer."""
         with self._lock:
             worker = self._worker
             if worker is None or worker.ident is None or not (self._interruptible or again):
@@ -171,10 +174,15 @@ class _Guest:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(worker.ident), ctypes.py_object(KeyboardInterrupt)
             )
+        self._wake()
 
     def _say(self, text: str) -> None:
         with contextlib.suppress(OSError):  # that the client has gone is seen by who reads
             self._channel.send(output=text)
+
+
+def _nobody_waits() -> None:
+    pass
 
 
 def _fed(room: Room, source: str) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Target:
         self.debugger = debugger or Debugger(machine)
         self._shown: Stop | None = None
         self._started: list[RunningCommand] = []
+        self._awaited: set[RunningCommand] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -206,6 +207,16 @@ class Target:
         if not self.is_running:
             self.debugger.go_on()
 
+    def wake(self) -> None:
+        """Have every thread that waits for the target execute some Python, and wait on.
+
+        An exception that one thread raises in another is met between two instructions of Python, and a thread that
+        waits executes none; a signal does not end the wait outside of the main thread (PEP 475).
+        """
+        self.debugger.controller.wake()
+        for running in tuple(self._awaited):
+            running.wake()
+
     def _stop_of(self, arrival: Arrival) -> Stop:
         if self._shown is None or not self._shown.is_at(arrival):
             self._shown = Stop(self.debugger, arrival)
@@ -250,6 +261,7 @@ class Target:
     def _ended(self, running: RunningCommand, what: str, timeout: float) -> ExecResult:
         deadline = time.monotonic() + timeout
         try:
+            self._awaited.add(running)
             while (remaining := deadline - time.monotonic()) > 0:
                 outcome = running.wait(remaining)
                 if outcome.result is not None:
@@ -260,6 +272,7 @@ class Target:
                     stop = self._stop_of(arrival)
                     raise UnexpectedStop(f"the target stopped at {stop.describe()} before {what} had ended", stop=stop)
         finally:
+            self._awaited.discard(running)
             running.close()
         raise CommandTimeout(f"{what} has not ended within {timeout:g} s", code=124, output="")
 
