@@ -184,6 +184,11 @@ def test_values_are_changed_formatted_and_guarded(desk: Desk) -> None:
         "evaluate", expression="simple_count = 7", frameId=frame, context="hover"
     )
     assert ask("evaluate", expression="simple_count", frameId=frame, context="watch")["result"] == "42"
+    for call in ("simple_remember(simple_text, 1)", 'simple_counted("x")'):
+        assert "Cannot call functions in the program" in editor.refused(
+            "evaluate", expression=call, frameId=frame, context="watch"
+        )
+    assert editor.pending("continued") == []
     offered = ask("completions", text="print simple_le", column=16, frameId=frame)["targets"]
     assert "print simple_length" in [each["label"] for each in offered]
 

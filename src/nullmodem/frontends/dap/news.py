@@ -133,10 +133,11 @@ class News:
         One that was put back has another number at gdb, ``gdbId``, than the editor knows it by.
         """
         number = shown.pop("gdbId", None)
-        if number is not None:
-            self._known_as[number] = shown["id"]
-        elif shown.get("id") in self._known_as:
-            shown = {**shown, "id": self._known_as[shown["id"]]}
+        if "id" in shown:
+            known = self._known_as.get(shown["id"], shown["id"])  # one that was put back before, perhaps
+            if number is not None:
+                self._known_as[number] = known
+            shown = {**shown, "id": known}
         if "id" in shown:
             self._shown[shown["id"]] = shown
         if shown.get("verified") and self._places.is_gone(shown.get("instructionReference")):

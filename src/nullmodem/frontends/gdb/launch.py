@@ -131,8 +131,11 @@ def index_cache(gdb: Gdb) -> list[str]:
     return [*on, "-ex", "set index-cache enabled off"]
 
 
-SETTINGS = ("-iex", "set stack-cache off")
-"""The session keeps what it reads itself. gdb's own cache asks for 64 bytes of stack where it wants an address."""
+SETTINGS = ("-iex", "set stack-cache off", "-iex", "set may-call-functions off")
+"""The session keeps what it reads itself. gdb's own cache asks for 64 bytes of stack where it wants an address.
+
+Nobody can call a function through kgdb, which ignores a new stack pointer (gdbstub.c gdb_cmd_setregs). gdb would find
+out half-way, and an editor has been told by then that the target runs (infcall.c)."""
 
 
 def command_line(gdb: Gdb, invitation: Invitation) -> list[str]:

@@ -21,7 +21,7 @@ from nullmodem.frontends.web.timeline import Timeline as Record
 from nullmodem.frontends.web.views import modules_view, session_view, wire_view
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.events import Subscription
-from nullmodem.session.model import Lost, ModuleLife, ModulesChanged, Resumed, Said, State, Stopped
+from nullmodem.session.model import Lost, ModuleLife, ModulesChanged, Resumed, Said, State, Stopped, StopReason
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
@@ -277,12 +277,22 @@ class _Armed(Subscription):
     def __init__(self, session: Session) -> None:
         super().__init__(session.bus, capacity=1)
         self._session = session
-        self._before = _wishes(session)
+        self._before = self._earlier = _wishes(session)
+        self._pc = session.stop.pc if session.stop is not None else None
         session.bus.add(self)
 
     def put(self, event: Event) -> None:
-        if isinstance(event, Resumed):
-            self._before = _wishes(self._session)
+        match event:
+            case Resumed():
+                self._earlier, self._before = self._before, _wishes(self._session)
+            case Stopped(stop):
+                if stop.reason is StopReason.STEP:
+                    # gdb leaves out the breakpoint at which it stands while it steps off it (infrun.c proceed).
+                    left = [each for each in self._earlier if each[1].address == self._pc]
+                    self._before = (*self._before, *(each for each in left if each not in self._before))
+                self._pc = stop.pc
+            case _:
+                pass
 
     def present(self) -> Wishes:
         """What clients want now; of one that wants nothing while the target stands, what it wanted before."""

@@ -283,6 +283,13 @@ def test_everybodys_breakpoints_and_watchpoints_are_shown_with_their_owners(rig:
     gdb.ask(b"z2,%x,10" % watched)
     other.vanish()
     page.when(lambda _shown: shown() == gdbs)
+    gdb.ask(b"Z2,%x,10" % watched)
+    gdb.send(b"vCont;s:%x" % PID)  # off its breakpoint, which gdb leaves out for that
+    gdb.stop()
+    gdb.ask(b"z2,%x,10" % watched)
+    late = web.page()
+    late.when(lambda shown: shown.get("breakpoints"))
+    assert [each["owner"] for each in late.shown["breakpoints"]["breakpoints"]] == ["gdb", "gdb"]
 
 
 def test_the_timeline_keeps_what_happened_and_what_was_seen(rig: Rig, web: Web) -> None:
