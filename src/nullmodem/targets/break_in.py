@@ -31,7 +31,8 @@ TRIGGER: Final = "echo g > /proc/sysrq-trigger"
 _TRIGGER_OVER_SSH: Final = f"({TRIGGER}) 2>/dev/null || echo g | sudo -n tee /proc/sysrq-trigger"
 HINT: Final = (
     "To enable one, on the target: `sysctl kernel.sysrq=1` allows the key; CONFIG_MAGIC_SYSRQ_SERIAL makes BREAK the "
-    "key\non the console's line; and kgdb must have its line: `echo ttyS0 > /sys/module/kgdboc/parameters/kgdboc`."
+    "key\non the console's line; and kgdb must have its line: `echo ttyS0 > /sys/module/kgdboc/parameters/kgdboc`.\n"
+    "`nullmodem doctor WIRE` says who is at the other end of a line, and whether its speed is wrong."
 )
 
 # What the kernel prints when it does not want to (drivers/tty/sysrq.c, kernel/debug/debug_core.c, security/lockdown).

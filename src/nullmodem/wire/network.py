@@ -267,5 +267,6 @@ def _addresses(host: str, port: int, name: str) -> Iterator[tuple[socket.Address
     if thread.is_alive():
         raise WireTimeout(f"cannot connect to {name}: {host!r} could not be looked up within {CONNECT_SECONDS:g} s")
     if failed:
-        raise UsageError(f"cannot connect to {name}: {host!r} is unknown ({failed[0].strerror})") from failed[0]
+        message = f"cannot connect to {name}: {host!r} is unknown ({failed[0].strerror})"
+        raise UsageError(message, hint=f"`getent hosts {host}` asks again; an address will do, too.") from failed[0]
     yield from found

@@ -183,7 +183,7 @@ def _host_port(text: str, place: str) -> tuple[str, int]:
     elif ":" in host:
         raise UsageError(f"{text!r}: an IPv6 address stands in brackets, [::1]:2001")
     if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16):
-        raise UsageError(f"{text!r}: {place!r} is not HOST:PORT")
+        raise UsageError(f"{text!r}: {place!r} is not HOST:PORT", hint="For example lab:3001; a port is 1 to 65535.")
     return host, int(port)
 
 

@@ -83,7 +83,7 @@ def test_when_none_works_the_error_says_what_was_tried_and_how_to_enable_one() -
         ways()
     assert "BREAK and g on the line: this line is a plain socket" in failed.value.message
     assert "a shell: nobody is logged in" in failed.value.message
-    for word in ("kernel.sysrq", "MAGIC_SYSRQ_SERIAL", "kgdboc"):
+    for word in ("kernel.sysrq", "MAGIC_SYSRQ_SERIAL", "kgdboc", "nullmodem doctor WIRE"):
         assert word in failed.value.hint
 
 
