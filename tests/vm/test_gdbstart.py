@@ -58,7 +58,10 @@ class Plain:
         return self.sh(JAIL.format(make=make, command=command))
 
 
-@pytest.fixture(scope="module", params=EVERY_KERNEL_ONE_GDB)
+FIRST, OTHER = EVERY_KERNEL_ONE_GDB
+
+
+@pytest.fixture(scope="module", params=[FIRST, pytest.param(*OTHER.values, id=OTHER.id, marks=pytest.mark.soak)])
 def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plain]:
     name, gdb = request.param
     directory = tmp_path_factory.mktemp("plain")

@@ -12,7 +12,7 @@ from nullmodem.errors import CommandError
 if TYPE_CHECKING:
     from conftest import Bench
 
-pytestmark = [pytest.mark.vm, pytest.mark.gdb]
+pytestmark = [pytest.mark.vm, pytest.mark.gdb, pytest.mark.one_pair]
 
 
 def test_a_module_that_uses_anothers_symbol_is_debugged_with_it(shared_bench: Bench) -> None:

@@ -58,7 +58,8 @@ def walk(bench: Bench, gdb: Gdb, function: str, command: str) -> tuple[list[tupl
     return places, cost
 
 
-@pytest.mark.parametrize("command", ["next", "step"])
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["next", pytest.param("step", marks=pytest.mark.soak)])
 def test_lines_are_those_of_single_steps_and_cost_less(stepping: Bench, command: str) -> None:
     gdb = stepping.gdb()
     steps = 0
