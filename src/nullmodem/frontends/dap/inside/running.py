@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Having the target run: answered when gdb has set out, or with the reason why it could not."""
 
+import inspect
+
 import gdb
 from inside import threads
 from inside.requests import part, request
@@ -13,12 +15,16 @@ _set_out = getattr(steps, "exec_and_expect_stop", None)
 
 _ABORTED = "Command aborted."
 
+_takes = inspect.signature(_set_out).parameters if _set_out is not None else {}
+# 16 and 17 keep a failure to themselves unless they are told otherwise; others have no choice.
+_aloud = {"propagate_exception": True} if "propagate_exception" in _takes else {}
 
-def set_out(command, *reason):
+
+def set_out(command, *reason, **options):
     """gdb's own, which after a failure believes that the target runs, and that the editor knows: it has announced that
     before it set the breakpoints (infrun.c proceed), and nothing announces that it stands still."""
     try:
-        _set_out(command, *reason)
+        _set_out(command, *reason, **{**options, **_aloud})
     except Exception as error:  # whatever it is: what gdb believes is put right, and it is raised again
         events._suppress_cont = False
         threads.look_again()
@@ -58,7 +64,7 @@ def _follow(*, threadId: int, **extra):
         if each.global_num == threadId:
             each.switch()  # the command would ask the stub whether it lives (thread.c thread_alive)
     gdb.newest_frame().select()
-    set_out("jump *$pc &")
+    set_out("jump *$pc &", *([None] if "reason" in _takes else []))
 
 
 if _set_out is not None:
