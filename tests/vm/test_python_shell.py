@@ -143,13 +143,19 @@ def test_a_shell_on_a_terminal_completes_remembers_and_is_interrupted(shared: Sh
     child.sendintr()
     child.expect("KeyboardInterrupt")
     child.expect(">>> ")
-    # What waits is ended at once, too, and not when it would have stopped waiting.
-    for waits in ("target.wait(timeout=600)", "target.run('mkfifo /tmp/gate; cat /tmp/gate', timeout=600)"):
-        child.sendline(f"print('now', 'waiting'); {waits}")
-        child.expect_exact("now waiting\r\n")
-        child.sendintr()
-        child.expect("KeyboardInterrupt")
-        child.expect(">>> ")
+    # What waits is ended at once, too, and not when it would have stopped waiting. It waits by the time a command of
+    # another process has run: the first is told when the target runs, the second writes only to who reads.
+    child.sendline("target.wait(after=lambda: print('now', 'waiting'), timeout=600)")
+    child.expect_exact("now waiting\r\n")
+    shared.cli.good("exec", "--", "mkfifo", "/tmp/here", "/tmp/gate")
+    child.sendintr()
+    child.expect("KeyboardInterrupt")
+    child.expect(">>> ")
+    child.sendline("target.run('echo >/tmp/here; cat /tmp/gate', timeout=600)")
+    shared.cli.good("exec", "--", "cat", "/tmp/here")
+    child.sendintr()
+    child.expect("KeyboardInterrupt")
+    child.expect(">>> ")
     child.sendline("target.run('echo open >/tmp/gate').code")
     child.expect_exact("0\r\n")  # the command was there, and has ended now
     child.sendcontrol("d")
