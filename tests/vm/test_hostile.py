@@ -149,6 +149,13 @@ def test_a_signal_is_not_handed_to_a_kernel_that_raised_none(
     assert_well(shared_bench)
 
 
+def test_a_call_of_a_function_is_refused_before_its_frame_is_written(shared_bench: Bench) -> None:
+    gdb = shared_bench.gdb()
+    assert "Cannot access memory at address" in gdb("print (int)nr_context_switches()")
+    gdb("detach")
+    assert_well(shared_bench)
+
+
 @pytest.mark.parametrize("request_", [b"k", b"vKill;1"])
 def test_a_kill_lets_the_kernel_run(shared_bench: Bench, client: Client, request_: bytes) -> None:
     client.send(request_)

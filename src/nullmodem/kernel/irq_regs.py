@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _REGISTERS: Final = "struct pt_regs"
 _VARIABLE: Final = "__irq_regs"
-_STACK: Final = 1 << 14  # bytes of a kernel stack, of tasks and of interrupts (x86 THREAD_SIZE, IRQ_STACK_SIZE)
+STACK: Final = 1 << 14
+"""Bytes of a kernel stack, of tasks and of interrupts (x86 THREAD_SIZE, IRQ_STACK_SIZE)."""
 _ADDRESSES: Final = 1 << 64
 
 
@@ -67,7 +68,7 @@ class InterruptRegisters:
         }
         if self._processor.is_user(values):
             return values
-        if not innermost and abs(pointer - sp()) < _STACK:
+        if not innermost and abs(pointer - sp()) < STACK:
             return None
         if values[self._processor.sp] < KERNEL_SPACE:
             msg = f"the interrupted code's stack would be at {values[self._processor.sp]:#x}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import LocalProtocolError, MemoryFault, StateError
+from nullmodem.kernel.irq_regs import STACK
 from nullmodem.session.cache import PAGE, CacheStatistics, StopCache
 from nullmodem.session.reading import STACK_LINES, line_size
 
@@ -145,8 +146,10 @@ class StoppedTarget:
         self._code.clear()
 
     def write(self, address: int, data: bytes) -> None:
-        """Any number of bytes. Raises MemoryFault; what was written before the fault stays written."""
+        """Any number of bytes. Raises MemoryFault; what was written before the fault stays written. StateError, and
+        nothing is, where the stopped processor has what it runs on."""
         step = self._stub.arch.max_write
+        self._require_unused(address, len(data))
         if self.constants(address, len(data)) is not None:
             self.constants = _nothing  # whoever changes constants wants to see them changed
         for offset in range(0, len(data), step):
@@ -154,6 +157,15 @@ class StoppedTarget:
             self._code.clear()
             self._stub.write_memory(address + offset, piece)
             self._cache.overwrite(address + offset, piece)
+
+    def _require_unused(self, address: int, length: int) -> None:
+        """The kernel's debugger runs on the stack of what it has stopped, right below the stack pointer (asm_exc_int3
+        and interrupts in arch/x86/entry/entry_64.S push there). gdb writes there when it is to call a function."""
+        interrupted = self._interrupted[self._stub.arch.sp] if self._interrupted else 0
+        for sp in {self.own_sp, interrupted}:
+            if sp >> 63 and address < sp and address + length > (sp - 1) & -STACK:
+                msg = f"cannot write {length} bytes at {address:#x}: the kernel's debugger uses the stack below {sp:#x}"
+                raise StateError(msg, state="stopped", hint="A function of the kernel cannot be called from here.")
 
     # -- registers -----------------------------------------------------------------------------------------------
 

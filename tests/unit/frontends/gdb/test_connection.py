@@ -143,12 +143,23 @@ def test_memory_is_read_in_hex_and_raw(rig: Rig) -> None:
 def test_memory_is_written_in_hex_and_raw_and_read_back(rig: Rig) -> None:
     gdb = rig.gdb()
     gdb.attach()
-    assert gdb.ask(b"M%x,4:deadbeef" % STACK) == b"OK"
-    assert gdb.ask(b"X%x,5:}\x03#$*" % (STACK + 4)) == b"OK"
-    assert gdb.ask(b"x%x,9" % STACK) == b"b\xde\xad\xbe\xef}\x03#$*"
-    assert rig.machine.read(STACK, 9) == b"\xde\xad\xbe\xef}\x03#$*"
-    assert gdb.ask(b"X%x,0:" % STACK) == b"OK"
+    at = STACK + 0x2800
+    assert gdb.ask(b"M%x,4:deadbeef" % at) == b"OK"
+    assert gdb.ask(b"X%x,5:}\x03#$*" % (at + 4)) == b"OK"
+    assert gdb.ask(b"x%x,9" % at) == b"b\xde\xad\xbe\xef}\x03#$*"
+    assert rig.machine.read(at, 9) == b"\xde\xad\xbe\xef}\x03#$*"
+    assert gdb.ask(b"X%x,0:" % at) == b"OK"
     assert gdb.ask(b"M1000,1:00").startswith(b"E")
+
+
+@pytest.mark.parametrize(("below", "length"), [(8, 8), (1, 2), (0x2000, 1)])
+def test_nothing_is_written_below_the_stack_pointer(rig: Rig, below: int, length: int) -> None:
+    """There the kernel's debugger has its own frames; gdb would write there to call a function."""
+    gdb = rig.gdb()
+    gdb.attach()
+    pointer = STACK + 0x2000
+    assert b"uses the stack below" in gdb.ask(b"M%x,%x:%b" % (pointer - below, length, b"a5" * length))
+    assert rig.machine.read(pointer - below, length) == bytes(length)
 
 
 def test_registers_are_written_one_by_one_and_several_together(rig: Rig) -> None:
