@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import BuildError
+from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -107,12 +109,38 @@ def _end_group(process: subprocess.Popen[str]) -> None:
         except ProcessLookupError:
             break
         try:
-            # The whole group holds the pipe: its end of file is the end of all of them, not of make alone.
+            # Nearly all of the group hold the pipe: its end of file is the end of all of these, not of make alone.
             process.communicate(timeout=_GRACE_SECONDS if number == signal.SIGTERM else None)
         except subprocess.TimeoutExpired:
             continue
         break
     process.wait()
+    _end_rest(process.pid)
+
+
+def _end_rest(group: int) -> None:
+    """Who prints into files alone does not hold the pipe, and may be about to write one. Ends when they are gone."""
+    while rest := _members(group):
+        for pid in rest:
+            with contextlib.suppress(ProcessLookupError):
+                descriptor = os.pidfd_open(pid)
+                try:
+                    if os.getpgid(pid) == group:  # and not somebody else who has got its number meanwhile
+                        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                        wait_readable([descriptor])
+                finally:
+                    os.close(descriptor)
+
+
+def _members(group: int) -> list[int]:
+    """Who of a process group has not ended: proc(5) has the state, the parent and the group behind the name."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            state, _parent, its_group = status.read_text(errors="replace").rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                found.append(int(status.parent.name))
+    return found
 
 
 def _failure(command: Sequence[str], code: int, lines: Sequence[str], when_full: str) -> BuildError:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from nullmodem.kbuild.make import failure_excerpt, run_make
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 _GCC = """\
   CC      drivers/one.o
@@ -103,6 +103,20 @@ def test_an_exception_ends_make_and_everything_it_started(
     with pytest.raises(KeyboardInterrupt):
         run_make([], directory=tmp_path, on_step=interrupted)
     assert ends(int((tmp_path / "pid").read_text()))
+
+
+def test_an_exception_ends_those_too_who_print_into_files_alone(tmp_path: Path) -> None:
+    script = tmp_path / "quiet"
+    script.write_text("trap '' TERM\nexec >/dev/null 2>&1\nsleep 1000 &\necho $! > pid\nwait\n")
+    makefile(tmp_path, "all:\n\t@sh quiet & while [ ! -s pid ]; do :; done; echo '  CC      a.o'; wait\n")
+
+    def interrupted(step: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_make([], directory=tmp_path, on_step=interrupted)
+    status = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_make_holds_the_descriptors_it_shall_inherit(tmp_path: Path) -> None:
