@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,7 @@ from nullmodem.errors import BuildError
 from nullmodem.waiting import wait_readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _STEP: Final = re.compile(r"  [A-Z][A-Z0-9_]*(?: \[[A-Z+]+\])? +(\S.*)")  # kbuild's "  CC [M]  drivers/net/dummy.o"
 _MAKE_TALK: Final = re.compile(r"make(?:\[\d+\])?: ")
@@ -57,35 +58,55 @@ def run_make(
     environment = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
     environment |= {"LC_ALL": "C", **(variables or {})}
     command = ["make", *arguments]
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            pass_fds=tuple(inherit),
-            process_group=0,  # a Ctrl-C at the terminal reaches us only; we end the group
-        )
-    except FileNotFoundError as error:
-        missing = "make" if directory.is_dir() else str(directory)
-        raise BuildError(f"cannot run make: {missing} does not exist", hint="sudo apt install make") from error
-    try:
-        kept = _read_output(process, on_step, log)
-        code = process.wait()
-    except BaseException:
-        _end_group(process)
-        raise
-    finally:
-        assert process.stdout is not None
-        process.stdout.close()
+    with contextlib.ExitStack() as starting:
+        starting.enter_context(interrupts_held())
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                pass_fds=tuple(inherit),
+                process_group=0,  # a Ctrl-C at the terminal reaches us only; we end the group
+            )
+        except FileNotFoundError as error:
+            missing = "make" if directory.is_dir() else str(directory)
+            raise BuildError(f"cannot run make: {missing} does not exist", hint="sudo apt install make") from error
+        try:
+            starting.close()
+            kept = _read_output(process, on_step, log)
+            code = process.wait()
+        except BaseException:
+            _end_group(process)
+            raise
+        finally:
+            assert process.stdout is not None
+            process.stdout.close()
     if code != 0:
         raise _failure(command, code, kept, when_full)
     return "".join(kept)
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """A Ctrl-C meanwhile takes effect at the end: in the middle of `subprocess.Popen` it would leave a process behind
+    that nobody knows. Only the main thread is ever interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _read_output(process: subprocess.Popen[str], on_step: Callable[[str], None], log: Path | None) -> list[str]:

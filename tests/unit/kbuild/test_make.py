@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nullmodem.errors import BuildError
-from nullmodem.kbuild.make import failure_excerpt, run_make
+from nullmodem.kbuild.make import failure_excerpt, interrupts_held, run_make
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,21 @@ def test_an_exception_ends_make_and_everything_it_started(
     with pytest.raises(KeyboardInterrupt):
         run_make([], directory=tmp_path, on_step=interrupted)
     assert ends(int((tmp_path / "pid").read_text()))
+
+
+def test_a_ctrl_c_while_a_process_is_started_comes_when_it_is_known() -> None:
+    begun: list[str] = []
+
+    def start() -> None:
+        with interrupts_held():
+            signal.raise_signal(signal.SIGINT)
+            begun.append("a process")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert begun
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_an_exception_ends_those_too_who_print_into_files_alone(tmp_path: Path) -> None:
