@@ -193,6 +193,16 @@ def test_values_are_changed_formatted_and_guarded(desk: Desk) -> None:
     assert "print simple_length" in [each["label"] for each in offered]
 
 
+def test_a_condition_that_makes_no_sense_is_told_when_the_module_comes(desk: Desk) -> None:
+    (made,) = desk.break_at('simple_counted("read")', condition="nosuch ==")
+    assert not made["verified"]
+    desk.remote.load("simple")
+    while "condition" not in (shown := desk.changed(made["id"], verified=False))["message"]:
+        pass
+    assert shown["message"] == "It never stops: gdb cannot evaluate its condition there: nosuch =="
+    desk.remote.execute(["cat /dev/simple"], lambda _data: None)
+
+
 def test_memory_is_read_up_to_where_there_is_none_and_written(desk: Desk) -> None:
     editor = desk.editor
     at_read(desk)

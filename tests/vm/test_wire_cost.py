@@ -162,10 +162,11 @@ def test_round_trips_are_at_most_this_part_of_plain_gdbs(costs: Costs, operation
     assert costs.trip_ratio(operation) <= most
 
 
-def test_300_more_tasks_cost_nothing(costs: Costs) -> None:
-    for operation in ("attach", "hit", "info threads", "stepi"):
-        few, many = costs.nullmodem[operation], costs.nullmodem[f"{operation}, 340 tasks"]
-        assert many.round_trips <= few.round_trips, operation
+@pytest.mark.parametrize(("operation", "more"), [("attach", 1), ("hit", 0), ("info threads", 0), ("stepi", 0)])
+def test_300_more_tasks_cost_nothing(costs: Costs, operation: str, more: int) -> None:
+    """But for a break-in that meets an interrupt on top of another: that takes one read ``more``, with any tasks."""
+    few, many = costs.nullmodem[operation], costs.nullmodem[f"{operation}, 340 tasks"]
+    assert many.round_trips <= few.round_trips + more
 
 
 @pytest.mark.soak
