@@ -62,6 +62,8 @@ BREAK_INS = ("attach", "attach, 340 tasks", "begin", "begin, 20 modules", "inter
 NESTED = 5000
 """Bytes of a break-in that lands on top of an interrupt that had interrupted something itself, at most: the stack is
 followed down to that, which a plain gdb cannot show. On a processor that is not kept busy that is rare chance."""
+ONE_READ = 100
+"""Bytes more of a break-in that meets an interrupt on top of another: one more piece of the stack is read."""
 MODULES = 20
 """How many the scenario "beginning with modules" loads."""
 RAW_LENGTH = 1 << 16
@@ -202,7 +204,9 @@ def test_no_operation_takes_more_bytes_than_a_plain_gdb(costs: Costs, operation:
     if operation in BREAK_INS and is_nested(measured):
         assert measured.bytes <= NESTED
     else:
-        assert costs.byte_ratio(operation) <= NO_DEARER
+        print(f"{costs.byte_ratio(operation):.3f} of plain gdb's")
+        chance = ONE_READ if operation in BREAK_INS else 0
+        assert measured.bytes <= NO_DEARER * costs.plain[operation].bytes + chance
 
 
 @pytest.mark.parametrize("again", ["bt again", "print struct again"])
