@@ -108,12 +108,12 @@ def set_data_breakpoints(*, breakpoints=(), **extra):
     return {"breakpoints": shown}
 
 
-def _changed(module, gone=None):
-    """A module has come, or ``gone`` goes."""
+def _changed(module, *, goes):
+    """A module has come, or ``goes``."""
     concerned = [each for each in _wanted if each["id"] and _module(each["spec"]["dataId"]) == module]
-    if not any(each["set"] or gone is None for each in concerned):
+    if not any(each["set"] or not goes for each in concerned):
         return
-    there = [each for each in _wanted if gone is None or each not in concerned]
+    there = [each for each in _wanted if not goes or each not in concerned]
     made = {id(each): shown for each, shown in zip(there, _set(there), strict=True)}
     for each in concerned:
         now = made.get(id(each), {"verified": False, "message": _AWAY % module})
@@ -124,11 +124,11 @@ def _changed(module, gone=None):
 
 
 def _has_come(event):
-    _changed(module_of(event.new_objfile))
+    _changed(module_of(event.new_objfile), goes=False)
 
 
 def _goes(event):
-    _changed(module_of(event.objfile), event.objfile)
+    _changed(module_of(event.objfile), goes=True)
 
 
 gdb.events.new_objfile.connect(_has_come)

@@ -10,14 +10,18 @@ _SYMBOL = re.compile(r"(\S+?)(?: \+ (\d+))? in section \S+ of (.+\.ko)\s*")
 
 def module_of(objfile):
     """What the kernel calls the module in a file, or an empty string for a file that is none."""
-    name = (objfile.filename or "").rpartition("/")[2]
+    return _module(objfile.filename or "")
+
+
+def _module(path):
+    name = path.rpartition("/")[2]
     return name[: -len(".ko")].replace("-", "_") if name.endswith(".ko") else ""
 
 
-def address_of(module, variable, gone=None):
-    """Where a module that is loaded has a variable; None if it is not, or has none. ``gone`` is a file that goes."""
+def address_of(module, variable):
+    """Where a module that is loaded has a variable; None if it is not, or has none."""
     for objfile in gdb.objfiles():
-        if objfile is gone or module_of(objfile) != module:
+        if module_of(objfile) != module:
             continue
         symbol = objfile.lookup_static_symbol(variable) or objfile.lookup_global_symbol(variable)
         if symbol is not None and symbol.addr_class == gdb.SYMBOL_LOC_STATIC:
@@ -31,6 +35,6 @@ def home(address):
     match = _SYMBOL.fullmatch(gdb.execute("info symbol 0x%x" % address, to_string=True))
     if match is None:
         return None
-    module, offset = match[3].rpartition("/")[2][: -len(".ko")].replace("-", "_"), int(match[2] or 0)
+    module, offset = _module(match[3]), int(match[2] or 0)
     start = address_of(module, match[1])
     return (module, match[1], offset) if start is not None and start + offset == address else None
