@@ -6,7 +6,7 @@
  *	PRIVATE		sect_attrs keep addresses in bin_attribute.private (since 6.14)
  *	NO_BUILD_ID	struct module has no build_id (without CONFIG_STACKTRACE_BUILD_ID)
  *	NO_SLOTS	where kgdb keeps its breakpoints is not known
- *	NO_EVENTS	kgdb has no perf events for the debug registers
+ *	NO_EVENTS	kgdb has no perf events for the debug registers, and their exception no stack of its own
  */
 typedef unsigned long ulong;
 
@@ -84,7 +84,7 @@ enum perf_event_state { PERF_EVENT_STATE_ERROR = -2, PERF_EVENT_STATE_OFF = -1, 
 struct perf_event { char lists[160]; enum perf_event_state state; char rest[900]; };
 struct hw_breakpoint { unsigned int enabled; ulong addr; int len, type; struct perf_event **pev; };
 
-struct debuggerinfo_struct { void *debuggerinfo; void *task; int state, ret, depth, entered; unsigned char rounding_up; };
+struct debuggerinfo_struct { void *debuggerinfo; void *task; int exception_state, ret, depth, entered; unsigned char up; };
 struct debuggerinfo_struct kgdb_info[64];
 int kgdb_active = -1;	/* until a test says otherwise */
 
@@ -104,6 +104,10 @@ struct perf_event example_event;
 struct hw_breakpoint breakinfo[4];
 __attribute__((section(".data..percpu"))) struct perf_event *bp_per_reg[4] = { &example_event };
 __attribute__((section(".data..percpu"))) ulong cpu_debugreg[4] = { 1 }, nmi_dr7 = 1;
+struct pt_regs { ulong r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss; };
+struct cea_exception_stacks { char DF_stack[8192], DB_stack_guard[4096], DB_stack[8192], MCE_stack[8192]; };
+struct pt_regs example_registers;
+__attribute__((section(".data..percpu"))) struct cea_exception_stacks *cea_exception_stacks = (void *)1;
 #endif
 struct task_struct init_task = { .comm = "swapper", .tasks = { &init_task.tasks, &init_task.tasks } };
 ulong __per_cpu_offset[64];

@@ -147,15 +147,17 @@ class MiniCpus:
         """Let the next report of a step of this one get lost: see `Journey.net`."""
         self._losing.add(cpu)
 
-    def settle(self) -> None:
+    def settle(self) -> dict[int, int]:
         """What `StaleRegisters.settle` is to do."""
         for processor in self.processors:
             processor.debug.settle()
+        return {number: each.registers["rip"] for number, each in enumerate(self.processors) if each.debug.inside}
 
     def report_late(self, cpu: int) -> None:
         """Let ``cpu`` report when it gets to run that a debug register has stopped it where it stands: it waited for
-        another one's stop to be over."""
+        another one's stop to be over, and takes that one back in before it has left."""
         self.processors[cpu].registers["eflags"] |= RF
+        self.processors[cpu].debug.wait()
         self._late.append(cpu)
 
     def __call__(self, machine: Machine, stepping: bool) -> Stop | None:
@@ -168,8 +170,7 @@ class MiniCpus:
             if stop is not None:
                 self._stopped = cpu
                 for number, processor in enumerate(self.processors):
-                    by_nmi = number != cpu
-                    processor.debug.enter(saves=by_nmi or self._by_trap, by_nmi=by_nmi)
+                    processor.debug.enter(by_nmi=number != cpu, by_trap=number == cpu and self._by_trap)
                 return stop
         return None
 
@@ -178,9 +179,11 @@ class MiniCpus:
         processor.trap = stepping
         processor.registers["eflags"] = processor.registers["eflags"] & ~TF | TF * stepping
         for each in self.processors:
-            each.debug.leave(self.machine)
+            each.debug.leave(self.machine, stays=bool(self._late))
 
     def _next(self) -> int:
+        if self._late:
+            return self._late[0]
         chosen = next(self._schedule, None)
         if chosen is not None:
             return chosen % len(self.processors)

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import Bench
+    from nullmodem.api.commands import RunningCommand
+    from support.gdb import Gdb
 
 pytestmark = [pytest.mark.vm, pytest.mark.gdb]
 
 MOST_LOOKS = 10
+MANY_ROUNDS = 40
 CROWD = "/sys/module/busy/parameters/crowd"
 SPIN_ON_1 = "echo 1 > /sys/module/spinner/parameters/spin_on"
 
@@ -100,36 +103,36 @@ def test_a_processor_that_does_not_stop_is_shown_as_one_and_with_no_registers(ma
 
 @pytest.mark.parametrize("kernel", ["6.1"], indirect=True)
 @pytest.mark.parametrize("gdb_path", [pytest.param(debian, id="gdb-13.1")], indirect=True)
-def test_no_processor_keeps_a_debug_register_that_was_taken_out(make_bench: Callable[..., Bench]) -> None:
-    """A thread of the crowd on each processor passes there, and ends only when it has."""
+@pytest.mark.parametrize("rounds", [1, pytest.param(MANY_ROUNDS, marks=(pytest.mark.soak, pytest.mark.timeout(1800)))])
+def test_no_processor_keeps_a_debug_register_that_was_taken_out(make_bench: Callable[..., Bench], rounds: int) -> None:
+    """A thread of the crowd on each processor passes there, and ends only when it has.
+
+    Now and then two come there at once, and the second one stops when the first one's stop is over.
+    """
     bench = make_bench(cpus=2)
     bench.build("busy")
     bench.machine.load("busy").wait()
     gdb = bench.gdb()
-
-    # A hardware breakpoint that is deleted where it stopped one of them.
-    gdb("hbreak busy_lines")
-    crowd = bench.start(gdb, f"echo 1 > {CROWD}")
-    assert "busy_lines (" in gdb.wait()
-    gdb("delete")
-    bench.finish(gdb, crowd)
-    assert bench.sh(f"echo 0 > {CROWD}; echo gone") == "gone\n"
-
-    # A watchpoint that is set where a thread was stepped off a breakpoint, which a debug register holds then.
-    bench.interrupt(gdb)
-    for processor in (0, 1):
-        gdb("break busy_lines")
+    for _ in range(rounds):
+        # A hardware breakpoint that is deleted where it stopped one of them.
+        gdb("hbreak busy_lines")
         crowd = bench.start(gdb, f"echo 1 > {CROWD}")
         assert "busy_lines (" in gdb.wait()
-        gdb("stepi")
         gdb("delete")
-        gdb(f"watch busy_states[{processor}].turns")
-        assert f"busy_states[{processor}].turns" in gdb("continue")
-        assert gdb("print state->who").endswith(f"= {processor}")
-        gdb("delete")
-        bench.finish(gdb, crowd)
-        assert bench.sh(f"echo 0 > {CROWD}; echo gone") == "gone\n"
-        bench.interrupt(gdb)
+        leave_crowd(bench, gdb, crowd)
+
+        # A watchpoint that is set where a thread was stepped off a breakpoint, which a debug register holds then.
+        for processor in (0, 1):
+            gdb("break busy_lines")
+            crowd = bench.start(gdb, f"echo 1 > {CROWD}")
+            assert "busy_lines (" in gdb.wait()
+            gdb("stepi")
+            gdb("delete")
+            gdb(f"watch busy_states[{processor}].turns")
+            assert f"busy_states[{processor}].turns" in gdb("continue")
+            assert gdb("print state->who").endswith(f"= {processor}")
+            gdb("delete")
+            leave_crowd(bench, gdb, crowd)
 
     # The session's end where a thread was stepped off a breakpoint.
     gdb("break busy_lines")
@@ -138,3 +141,10 @@ def test_no_processor_keeps_a_debug_register_that_was_taken_out(make_bench: Call
     gdb("stepi")
     bench.machine.live.close(release=True)
     assert bench.sh(f"echo 0 > {CROWD}; echo gone") == "gone\n"
+
+
+def leave_crowd(bench: Bench, gdb: Gdb, crowd: RunningCommand) -> None:
+    """Let the crowd come to its end, and stop the target."""
+    bench.finish(gdb, crowd)
+    assert bench.sh(f"echo 0 > {CROWD}; echo gone") == "gone\n"
+    bench.interrupt(gdb)

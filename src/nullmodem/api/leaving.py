@@ -1,36 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a target is brought to where a session can let go of it."""
+"""How a target is brought to where a session can let go of it, and is let go."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from nullmodem.api.halting import halt
+from nullmodem.errors import NullmodemError
+from nullmodem.session.letting_go import lift, release, unreported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from nullmodem.api.live import LiveSession
+    from nullmodem.session.session import Session
+
+T = TypeVar("T")
 
 STOP_SECONDS: Final = 10.0
 ROUNDS: Final = 5
-"""Times a target runs on, each for as long as a break-in takes, so that steps under way can end."""
+"""Times a target runs on, each for as long as a break-in takes, so that what is under way can end."""
 
 
-def stop_to_leave(live: LiveSession, late_steps: Callable[[], Collection[int]]) -> None:
-    """Have the target stand still, and no step be under way that would be reported when nobody is there.
+class Call(Protocol):
+    """Runs something in the thread that owns the wire."""
+
+    def __call__(self, function: Callable[[], T], /) -> T: ...
+
+
+def let_go(live: LiveSession, session: Session, call: Call) -> None:
+    """Have the target stand still, with nothing under way that would be reported when nobody is there, and let it go.
 
     A thread whose step was overtaken by another's stop still carries its trap flag. When it gets to run, the kernel
-    stops, and waits for a debugger: it gets to run before, if that does not take too long. ``late_steps`` are those
-    threads. Raises WireTimeout when the target does not stop.
+    stops, and waits for a debugger: it gets to run before, if that does not take too long. So does a processor that has
+    run into a breakpoint meanwhile. A target that cannot be stopped after that runs on with nothing armed.
+
+    Raises WireTimeout when a target that runs does not stop, and what `LiveSession.interrupt` does.
     """
     if live.is_running:
         halt(live, STOP_SECONDS)
+    late = call(lambda: unreported(session))
     for _ in range(ROUNDS):
-        if not late_steps():
-            return
+        if not late:
+            break
+        call(lambda: lift(session))
         live.go()
-        halt(live, STOP_SECONDS)
-    if late := late_steps():
-        threads = ", ".join(map(str, sorted(late)))
-        live.say(f"thread {threads} has yet to report a step; when it runs, the kernel stops and waits for a debugger")
+        try:
+            halt(live, STOP_SECONDS)
+        except NullmodemError as error:
+            live.say(f"the target runs on, and nothing is armed; it could not be stopped to say that we go: {error}")
+            return
+        late = call(lambda: unreported(session))
+    for who in late:
+        live.say(f"{who}; then the kernel stops and waits for a debugger")
+    call(lambda: release(session))

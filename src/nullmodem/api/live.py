@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from nullmodem.api.awaiting import next_stop, until_running
-from nullmodem.api.leaving import stop_to_leave
+from nullmodem.api.leaving import let_go
 from nullmodem.api.reconnecting import Reconnecting
 from nullmodem.api.status import Status, status_of
 from nullmodem.api.taking import TakeOver
@@ -89,8 +89,7 @@ class LiveSession:
             self._reconnecting.close()
         try:
             if release and self.state not in (State.LOST, State.DISCONNECTED):
-                stop_to_leave(self, lambda: self._call(lambda: self._session.runner.late_steps))
-                self._engine.call(self._session.release)
+                let_go(self, self._session, self._call)
         finally:
             self._engine.stop()
             self._session.stub.log.close()

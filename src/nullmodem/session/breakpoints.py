@@ -85,6 +85,11 @@ class BreakpointTable:
         return frozenset(self._armed)
 
     @property
+    def has_more_than_standing(self) -> bool:
+        """Whether the stub has one that is not the session's own."""
+        return not self._armed <= self._standing
+
+    @property
     def wanted(self) -> frozenset[Breakpoint]:
         """What somebody wants, armed or not."""
         return frozenset(self._owners)

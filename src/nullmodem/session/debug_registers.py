@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import KernelDataError, MemoryFault
 from nullmodem.kernel.debug_events import DebugEvents
+from nullmodem.kernel.debug_exceptions import DebugExceptions
 from nullmodem.kernel.debug_leftovers import WORD, DebugLeftovers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nullmodem.session.stopped import StoppedTarget
     from nullmodem.session.view import KernelView
 
@@ -22,14 +25,19 @@ ALL_SLOTS: Final = 16
 
 
 class DebugRegisters:
-    """Makes the stub's events active when the first hardware breakpoint is set, and puts them back at the end."""
+    """Makes the stub's events active when the first hardware breakpoint is set, and puts them back at the end.
 
-    def __init__(self, target: StoppedTarget, kernel: KernelView) -> None:
+    ``here`` tells on which processor the target has stopped.
+    """
+
+    def __init__(self, target: StoppedTarget, kernel: KernelView, here: Callable[[], int | None]) -> None:
         self._target = target
         self._kernel = kernel
+        self._here = here
         self._before: dict[int, bytes] = {}
         self._enabled = 0
         self._leftovers: DebugLeftovers | None = None
+        self._exceptions: DebugExceptions | None = None
 
     def enable(self, slots: int = ALL_SLOTS) -> None:
         """Have hits reported, those of the first ``slots`` debug registers of each processor.
@@ -56,10 +64,10 @@ class DebugRegisters:
         except (LookupError, KernelDataError, MemoryFault):
             return False
 
-    def settle(self) -> None:
+    def settle(self) -> dict[int, int]:
         """Have every processor that stands still leave with those registers on that the stub has set, and no other.
 
-        It does not reach what a debug exception puts back, but for the addresses.
+        It does not reach what a debug exception puts back, but for the addresses: see `in_exception`.
         """
         kernel = self._kernel
         try:
@@ -67,11 +75,23 @@ class DebugRegisters:
             for address in self._leftovers.find(self._target):
                 self._target.write(address, bytes(WORD))
         except (LookupError, KernelDataError, MemoryFault):
-            return
+            return {}
+        return self.in_exception()
+
+    def in_exception(self) -> dict[int, int]:
+        """Which processors are in a debug exception, and where each of them goes on."""
+        kernel = self._kernel
+        try:
+            self._exceptions = self._exceptions or DebugExceptions(kernel.types, kernel.vmlinux, kernel.slide)
+            found = self._exceptions.find(self._target)
+        except (LookupError, KernelDataError, MemoryFault):
+            return {}
+        here = self._here()
+        return {cpu: self._target.own_pc if cpu == here else pc for cpu, pc in found.items()}
 
     def forget(self) -> None:
         """It may be another kernel, and the events elsewhere: they are left as they are."""
-        self._before, self._enabled, self._leftovers = {}, 0, None
+        self._before, self._enabled, self._leftovers, self._exceptions = {}, 0, None, None
 
     def restore(self) -> None:
         """Leave the events as they were found, those that can still be written: the target is let go in any case."""

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from nullmodem.errors import MemoryFault, SymbolError
+from nullmodem.kernel.processor import processor_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -65,6 +66,25 @@ def stand_back(session: Session, armed: Iterable[Breakpoint]) -> int | None:
     if session.stop is not None and target.interrupted is None:
         session.stop = replace(session.stop, pc=address)
     return address
+
+
+def stand_others_back(session: Session, armed: Iterable[Breakpoint]) -> None:
+    """The same for processors that have run into a breakpoint meanwhile, and have yet to report it: the stub takes only
+    the registers of the one whose stop it is (gdb_cmd_setregs in kernel/debug/gdbstub.c), but they are in memory.
+
+    Raises MemoryFault, LookupError.
+    """
+    arch, target, world = session.stub.arch, session.target, session.world
+    if not arch.pc_after_breakpoint:
+        return
+    software = {b.address for b in armed if b.is_software}
+    stepped = world.debug_registers.in_exception()
+    offset = session.files.types.offset("struct pt_regs", processor_of(session.files.vmlinux.machine).saved[arch.pc])
+    for cpu, registers in world.threads.waiting.items():
+        place = registers + offset
+        address = int.from_bytes(target.read(place, arch.word), "little") - arch.pc_after_breakpoint
+        if cpu not in stepped and address in software and target.read(address, len(arch.trap)) != arch.trap:
+            target.write(place, address.to_bytes(arch.word, "little"))
 
 
 def _stepped(session: Session) -> bool:

@@ -180,18 +180,9 @@ class Runner:
     def _run(self, move: Run) -> None:
         # A temporary breakpoint stays in even where another thread is to leave it: hitting it again does no harm.
         pc = self._target.own_pc
-        without = (self._steps.places | {pc}) - move.until
-        arm = partial(
-            self._table.synchronise,
-            held=self._steps.held,
-            keeping=self._journey.passing or bool(move.through),
-            dropping=move.through,
-        )
-        extra = self._traps(move.until | self._net())
-        arm(extra=extra, without=without)
-        if self.registers.before_leaving(trapped=self._trapped) and not move.deliver:
-            with contextlib.suppress(StubError):  # where no trap may stand it goes on as it is
-                arm(extra=(*extra, *self._traps({pc})), without=without - {pc})
+        keeping = self._journey.passing or bool(move.through)
+        synchronise = partial(self._table.synchronise, keeping=keeping, dropping=move.through)
+        self._arm(synchronise, move.until | self._net(), (self._steps.places | {pc}) - move.until)
         self._leave()
         if move.deliver:
             self._journey.outstanding = Run()
@@ -210,22 +201,27 @@ class Runner:
         # What the plan waits for elsewhere stays in: its thread may get there while this one is taken on.
         move = self._journey.outstanding
         waits = isinstance(move, Run) or self._target.thread != self.plan_thread
-        extra = self._traps(move.until if isinstance(move, Run) else self._net()) if waits else ()
+        addresses = (move.until if isinstance(move, Run) else self._net()) if waits else frozenset()
         keeping = isinstance(self._journey.plan, RangePlan)
-        held = self._steps.held
-        self._table.synchronise(extra=extra, without=self._steps.places, held=held, watching=False, keeping=keeping)
-        self.registers.before_leaving(trapped=self._trapped)
+        self._arm(partial(self._table.synchronise, watching=False, keeping=keeping), addresses, self._steps.places)
         self._leave()
         self._stub.step()
 
     def _wait_at_guard(self) -> None:
         """Have this thread stopped again where a debug register has stopped it."""
         self.guard.stop_again()
-        extra, without, held = self._traps(self._net()), self._steps.places, self._steps.held
-        self._table.synchronise(extra=extra, without=without, held=held, watching=False)
-        self.registers.before_leaving(trapped=self._trapped)
+        self._arm(partial(self._table.synchronise, watching=False), self._net(), self._steps.places)
         self._leave()
         self._stub.resume()
+
+    def _arm(self, synchronise: Callable[..., None], addresses: Set[int], without: Set[int]) -> None:
+        """Have the stub set for a move. And have processors that would lack a debug register run onto a trap, wherever
+        one may stand and no thread is to step from."""
+        arm = partial(synchronise, held=self._steps.held)
+        arm(extra=self._traps(addresses), without=without)
+        if caught := self.registers.before_leaving(trapped=self._trapped) - self._steps.places:
+            with contextlib.suppress(StubError):
+                arm(extra=self._traps(addresses | caught), without=without - caught)
 
     def _leave(self) -> None:
         self._target.flush()

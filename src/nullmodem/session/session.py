@@ -109,20 +109,6 @@ class Session:
         self.runner.meet(self.world)
         self.on_visible(StopReason.ATTACHED, SIGTRAP)
 
-    def release(self) -> None:
-        """Let go of the target: no breakpoint stays, it runs, and the stub forgets us. Needs a stopped target."""
-        if self.still:
-            self.news.wait_no_longer()
-            self.world.debug_registers.restore()
-            if self.runner.registers.were_used:
-                self.world.debug_registers.settle()
-            self.target.show_interrupted(None)
-            self.target.flush()
-            self.stub.detach()
-            self.table.stub_forgot()
-            self.target.end()
-        self.state = State.DISCONNECTED
-
     def on_away(self) -> bool:
         return self.reconnection.line_gone()
 

@@ -115,6 +115,17 @@ class ThreadView:
                 self._say(f"processor {numbers} did not stop with the others, and runs on: what it works on may change")
         return self._missing
 
+    @property
+    def waiting(self) -> dict[int, int]:
+        """Processors that have stopped for a reason of their own, and report it when the present stop is over: where
+        the registers are that each of them goes back to. Empty where that cannot be told."""
+        here = self.current_processor()
+        others = [number for number in self._processors if number != here]
+        try:
+            return self._round_up.own_stops(self._target, others) if here is not None else {}
+        except MemoryFault:
+            return {}
+
     def current_processor(self) -> int | None:
         """The one that stopped the others; None when the kernel does not say."""
         if len(self._processors) == 1:

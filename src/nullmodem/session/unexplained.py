@@ -24,7 +24,8 @@ def explain(session: Session, signal: int) -> None:
             session.on_visible(reason, SIGINT if reason is StopReason.INTERRUPT else SIGTRAP)
     elif signal == SIGTRAP:
         watched = session.watches.explain(target, session.stub.arch)
-        if watched is None and session.table.has_forgotten_watch:
+        forgotten = session.table.has_forgotten_watch or session.runner.registers.reports_late(target.own_pc)
+        if watched is None and forgotten:
             session.runner.go_on()
         else:
             session.on_visible(StopReason.WATCHPOINT if watched else StopReason.TRAP, SIGTRAP, watched=watched)

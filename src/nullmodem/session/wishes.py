@@ -63,6 +63,11 @@ class Wishes:
         self._watches.forget_owner(client)
         self._conditions.keep_only(self._table.is_wanted_by)
 
+    def forget_all(self) -> None:
+        """Nobody wants anything any more."""
+        for owner in {owner for owner, _wish in (*self._table.wishes, *self._watches.wishes)}:
+            self.forget_owner(owner)
+
     def drop_unwanted(self) -> None:
         """Memory was freed, and breakpoints with it: nothing else that was noted of them stays."""
         self._watches.keep_only(self._table.wanted)

@@ -108,7 +108,8 @@ def meet(
     program = KernelProgram(files.vmlinux, kernel.slide, target)
     threads = ThreadView(stub, target, kernel, table, say)
     irq_regs = InterruptRegisters(files.types, files.vmlinux, kernel.slide)
-    return World(kernel, program, modules, threads, DebugRegisters(target, kernel), SourceLines(), irq_regs, hooks)
+    registers = DebugRegisters(target, kernel, threads.current_processor)
+    return World(kernel, program, modules, threads, registers, SourceLines(), irq_regs, hooks)
 
 
 def _place(stub: KgdbStub, target: StoppedTarget, kernel: KernelView) -> tuple[Hook, ...]:

@@ -140,7 +140,7 @@ def test_a_stop_elsewhere_than_in_kgdb_is_no_break_in(layouts: FakeKernel) -> No
 
 def test_a_stop_in_an_unknown_place_says_that_it_cannot_be_followed(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    kernel = FakeKernel(build_kernel(source))
+    kernel = FakeKernel(build_kernel(source, "NO_EVENTS"))
     program = KernelProgram(kernel.vmlinux, SLIDE, kernel.memory())
     with pytest.raises(KernelDataError, match="make no struct pt_regs"):
         backtrace(program, {"rip": kernel.symbol("kgdb_breakpoint")})

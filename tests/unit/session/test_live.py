@@ -19,7 +19,7 @@ from nullmodem.session.model import Policy, State, StopReason
 from nullmodem.targets.target import ExecResult
 from nullmodem.waiting import wait_readable
 from support.fakekernel import FakeKernel, build_kernel
-from support.rig import PATIENCE_SECONDS, PID, Arrival, Rig, rig_on
+from support.rig import PATIENCE_SECONDS, Rig, rig_on
 from support.rigged import kernel_file, module_path, rig
 
 if TYPE_CHECKING:
@@ -229,34 +229,3 @@ def test_stops_are_numbered_and_shown_once(rig: Rig) -> None:
         assert stop.number == number
         rig.live.go()
         rig.until(State.RUNNING)
-
-
-def overtake_a_step(rig: Rig) -> int:
-    """A thread steps; before it has, another processor runs into a breakpoint. Returns where the thread stands."""
-    gdb = rig.gdb()
-    gdb.attach()
-    at = rig.machine.cpus[0].registers["rip"] = rig.kernel.symbol("do_init_module") + 4
-    met = rig.kernel.symbol("module_event") + 4
-    gdb.ask(b"Z0,%x,1" % met)
-    rig.story.overtaking = Arrival(met, cpu=1)
-    gdb.send(b"vCont;s:%x;c" % PID)
-    assert gdb.stop().thread != PID
-    assert rig.session.runner.late_steps == {PID}
-    return at
-
-
-def test_a_step_that_was_overtaken_ends_before_the_target_is_let_go(rig: Rig) -> None:
-    at = overtake_a_step(rig)
-    rig.story.to_come.append(Arrival(at + 1, traps=True))
-    rig.live.close(release=True)
-    assert rig.session.runner.late_steps == frozenset()
-    assert rig.fake.running
-    assert rig.fake.requests[-1] == b"D"
-    assert not any("has yet to report" in text for _when, text in rig.session.bus.said)
-
-
-def test_a_step_that_does_not_end_is_not_waited_for_for_ever_and_that_is_said(rig: Rig) -> None:
-    overtake_a_step(rig)
-    rig.live.close(release=True)
-    assert rig.fake.requests[-1] == b"D"
-    assert any(f"thread {PID} has yet to report a step" in text for _when, text in rig.session.bus.said)

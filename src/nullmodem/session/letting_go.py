@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a session lets go of a target: nothing of ours stays in it, and nobody stops it once there is no debugger.
+
+A processor that has run into a breakpoint while another one's stop is dealt with reports that later. The kernel passes
+over it if the breakpoint was removed meanwhile, but has forgotten that when the stub is told that we go (``D``:
+dbg_remove_all_break in kernel/debug/debug_core.c); and it never does where a debug register or a step was the cause. It
+would stop, and wait for a debugger.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nullmodem.session.model import State
+
+if TYPE_CHECKING:
+    from nullmodem.session.session import Session
+
+
+def lift(session: Session) -> None:
+    """From here on nothing is armed when the target runs: nobody wants a breakpoint. Needs a stopped target."""
+    session.wishes.forget_all()
+    session.table.keep(())
+    session.table.park = None
+
+
+def unreported(session: Session) -> tuple[str, ...]:
+    """Who will stop the kernel once more, unless the target runs on under the session first."""
+    if not session.still:
+        return ()
+    found = [f"thread {thread} has yet to report a step" for thread in sorted(session.runner.late_steps)]
+    threads = session.world.threads
+    waiting = threads.waiting
+    found += [f"processor {number} has stopped, and has yet to report it" for number in sorted(waiting)]
+    if not waiting and threads.processors > 1 and session.table.has_more_than_standing:
+        found.append("another processor may have run into a breakpoint")
+    if session.stop is not None and session.stop.is_fault_at(session.target.own_pc):
+        found.append("the kernel has yet to deal with its fault")
+    return tuple(found)
+
+
+def release(session: Session) -> None:
+    """Let go of the target: no breakpoint stays, it runs, and the stub forgets us. Needs a stopped target."""
+    if session.still:
+        session.news.wait_no_longer()
+        session.world.debug_registers.restore()
+        if session.runner.registers.were_used:
+            session.world.debug_registers.settle()
+        session.target.show_interrupted(None)
+        session.target.flush()
+        session.stub.detach()
+        session.table.stub_forgot()
+        session.target.end()
+    session.state = State.DISCONNECTED
