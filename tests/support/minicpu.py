@@ -153,6 +153,11 @@ class MiniCpus:
             processor.debug.settle()
         return {number: each.registers["rip"] for number, each in enumerate(self.processors) if each.debug.inside}
 
+    @property
+    def here(self) -> int:
+        """The processor whose stop it is."""
+        return self._stopped
+
     def report_late(self, cpu: int) -> None:
         """Let ``cpu`` report when it gets to run that a debug register has stopped it where it stands: it waited for
         another one's stop to be over, and takes that one back in before it has left."""

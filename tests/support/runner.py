@@ -240,4 +240,5 @@ def track_on(machine: Machine, execution: Execution | None = None) -> Iterator[T
         track = Track(stub, fake, line)
         if isinstance(execution, MiniCpus):
             track.runner.registers.settle = execution.settle
+            track.runner.registers.here = lambda: execution.here
         yield track

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from nullmodem.api.halting import halt
-from nullmodem.errors import NullmodemError
-from nullmodem.session.letting_go import lift, release, unreported
+from nullmodem.api.taking import BREAK_IN_PATIENCE
+from nullmodem.errors import NullmodemError, WireClosed
+from nullmodem.session.letting_go import release, run_on, unreported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,13 +44,17 @@ def let_go(live: LiveSession, session: Session, call: Call) -> None:
     for _ in range(ROUNDS):
         if not late:
             break
-        call(lambda: lift(session))
-        live.go()
         try:
-            halt(live, STOP_SECONDS)
+            arrives = call(lambda: run_on(session))
+            if not (arrives and live.stopped_within(BREAK_IN_PATIENCE)):
+                call(session.break_ins.lost)
+                halt(live, STOP_SECONDS)
+        except WireClosed:
+            raise
         except NullmodemError as error:
-            live.say(f"the target runs on, and nothing is armed; it could not be stopped to say that we go: {error}")
-            return
+            if not call(lambda: session.still):
+                live.say(f"the target runs on with nothing armed; it could not be stopped to say that we go: {error}")
+                return
         late = call(lambda: unreported(session))
     for who in late:
         live.say(f"{who}; then the kernel stops and waits for a debugger")

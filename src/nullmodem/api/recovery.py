@@ -13,7 +13,7 @@ from nullmodem.api.live import LiveSession
 from nullmodem.api.records import Address
 from nullmodem.api.ways import parse_ways
 from nullmodem.errors import NullmodemError, WireTimeout
-from nullmodem.session.recovery import Residue, look_over, stand_back, stand_others_back
+from nullmodem.session.recovery import Residue, look_over, remember, stand_back
 from nullmodem.wire.spec import parse_wire
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def recover(
 
 def _take(made: Connection, wait: float, progress: Callable[[str], None]) -> tuple[LiveSession, str]:
     """Returns how the target was found, too."""
-    standing = LiveSession(made.session, lambda: None)
+    standing = LiveSession(made.session, lambda: made.ways() if made.session.stop is not None else None)
+    made.ways.stopped = standing.stopped_within
     try:
         standing.start(ANSWER_SECONDS)
     except WireTimeout:
@@ -143,10 +144,10 @@ def _take(made: Connection, wait: float, progress: Callable[[str], None]) -> tup
 def _examine(session: Session, armed: tuple[Breakpoint, ...], state: str) -> RecoveryFacts:
     try:
         stand_back(session, armed)
-        stand_others_back(session, armed)
-    except (NullmodemError, LookupError) as error:
-        session.say(f"whether the target stands at a breakpoint cannot be told: {error}")
+    except NullmodemError as error:
+        session.say(f"whether the target stands at a breakpoint cannot be told: {error.message}")
     places = look_over(session, armed)
+    remember(session, places)
     left = sum(place.residue is Residue.TRAP for place in places)
     facts = tuple(PlaceFacts(Address(p.address), p.where, p.residue.value) for p in places)
     return RecoveryFacts(state, session.world.describe(session.target.registers.pc), facts, left)

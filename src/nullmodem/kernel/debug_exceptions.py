@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _REGISTERS: Final = "struct pt_regs"
 _STACKS: Final = "struct cea_exception_stacks"
 _ADDRESSES: Final = 1 << 64
+_SELECTOR: Final = 0xFFFF
+_KERNEL_CODE: Final = 0x10
+"""__KERNEL_CS in arch/x86/include/asm/segment.h."""
 
 
 class DebugExceptions:
@@ -46,6 +49,7 @@ class DebugExceptions:
         self._size = types.size(_REGISTERS)
         self._sp = types.offset(_REGISTERS, processor.saved[processor.sp])
         self._pc = types.offset(_REGISTERS, processor.saved[processor.pc])
+        self._cs = types.offset(_REGISTERS, processor.saved["cs"])
         self._found: dict[int, int] = {}  # where stacks are: they do not move while the kernel runs
 
     def find(self, memory: Memory) -> dict[int, int]:
@@ -54,7 +58,10 @@ class DebugExceptions:
         for cpu, registers in self._round_up.registers(memory, self._tasks.online(memory)).items():
             stack = self._stack_of(memory, cpu)
             if registers in stack or (registers and _word(memory, registers + self._sp) in stack):
-                found[cpu] = _word(memory, stack.stop - self._size + self._pc)
+                interrupted = stack.stop - self._size
+                # FRED puts more there (struct fred_info in arch/x86/include/asm/fred.h): another word would be here.
+                if _word(memory, interrupted + self._cs) & _SELECTOR == _KERNEL_CODE:
+                    found[cpu] = _word(memory, interrupted + self._pc)
         return found
 
     def _stack_of(self, memory: Memory, cpu: int) -> range:

@@ -40,6 +40,7 @@ class BreakIns:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.works = False  # the target was stopped by one before
         self._wanted_by: set[str] = set()
         self._under_way: deque[float] = deque()
         self._ran = 0.0  # seconds up to the last time it stood
@@ -92,14 +93,24 @@ class BreakIns:
         self._wanted_by.clear()
 
     def arrived(self) -> bool:
-        """The kernel has stopped itself. Whether that was one of ours; what is overdue is lost."""
+        """The kernel has stopped itself. Whether that was one of ours."""
+        if not self.under_way:
+            return False
+        self._under_way.popleft()
+        self.works = True
+        return True
+
+    @property
+    def under_way(self) -> bool:
+        """Whether one is still to arrive; what is overdue is lost."""
         overdue = self._running_time() - LATE_SECONDS
         while self._under_way and self._under_way[0] < overdue:
             self._under_way.popleft()
-        if not self._under_way:
-            return False
-        self._under_way.popleft()
-        return True
+        return bool(self._under_way)
+
+    def lost(self) -> None:
+        """What has not arrived by now never will."""
+        self._under_way.clear()
 
     def met(self, world: World, target: StoppedTarget, say: Callable[[str], None]) -> StopReason | None:
         """The kernel has stopped itself. Why that is to be shown; None for a break-in of ours that nobody wants any

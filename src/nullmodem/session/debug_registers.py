@@ -64,30 +64,26 @@ class DebugRegisters:
         except (LookupError, KernelDataError, MemoryFault):
             return False
 
-    def settle(self) -> dict[int, int]:
+    def settle(self) -> dict[int, int] | None:
         """Have every processor that stands still leave with those registers on that the stub has set, and no other.
 
-        It does not reach what a debug exception puts back, but for the addresses: see `in_exception`.
+        It does not reach what a debug exception puts back, but for the addresses: which processors are in one, and
+        where each of them goes on. None when that cannot be told.
         """
-        kernel = self._kernel
+        kernel, target = self._kernel, self._target
         try:
             self._leftovers = self._leftovers or DebugLeftovers(kernel.types, kernel.vmlinux, kernel.slide)
-            for address in self._leftovers.find(self._target):
-                self._target.write(address, bytes(WORD))
-        except (LookupError, KernelDataError, MemoryFault):
-            return {}
-        return self.in_exception()
-
-    def in_exception(self) -> dict[int, int]:
-        """Which processors are in a debug exception, and where each of them goes on."""
-        kernel = self._kernel
-        try:
             self._exceptions = self._exceptions or DebugExceptions(kernel.types, kernel.vmlinux, kernel.slide)
-            found = self._exceptions.find(self._target)
-        except (LookupError, KernelDataError, MemoryFault):
+        except LookupError:  # a processor, or a kernel, of another kind
             return {}
+        try:
+            for address in self._leftovers.find(target):
+                target.write(address, bytes(WORD))
+            found = self._exceptions.find(target)
+        except (KernelDataError, MemoryFault):
+            return None
         here = self._here()
-        return {cpu: self._target.own_pc if cpu == here else pc for cpu, pc in found.items()}
+        return {cpu: target.own_pc if cpu == here else pc for cpu, pc in found.items()}
 
     def forget(self) -> None:
         """It may be another kernel, and the events elsewhere: they are left as they are."""

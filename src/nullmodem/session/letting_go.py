@@ -17,26 +17,39 @@ if TYPE_CHECKING:
     from nullmodem.session.session import Session
 
 
-def lift(session: Session) -> None:
-    """From here on nothing is armed when the target runs: nobody wants a breakpoint. Needs a stopped target."""
-    session.wishes.forget_all()
-    session.table.keep(())
-    session.table.park = None
-
-
 def unreported(session: Session) -> tuple[str, ...]:
-    """Who will stop the kernel once more, unless the target runs on under the session first."""
+    """Who will stop the kernel once more, unless the target runs on under the session first.
+
+    Another processor may have run into a breakpoint so lately that the kernel does not know of it yet: it is given time
+    for that where the target can be stopped again. The session's own breakpoints are left out of this: modules are
+    loaded so seldom that it would stop the target in vain.
+    """
     if not session.still:
         return ()
     found = [f"thread {thread} has yet to report a step" for thread in sorted(session.runner.late_steps)]
-    threads = session.world.threads
+    threads, break_ins = session.world.threads, session.break_ins
     waiting = threads.waiting
     found += [f"processor {number} has stopped, and has yet to report it" for number in sorted(waiting)]
-    if not waiting and threads.processors > 1 and session.table.has_more_than_standing:
+    if not waiting and threads.processors > 1 and session.table.has_more_than_standing and break_ins.works:
         found.append("another processor may have run into a breakpoint")
+    if break_ins.under_way:
+        found.append("a break-in is under way")
     if session.stop is not None and session.stop.is_fault_at(session.target.own_pc):
         found.append("the kernel has yet to deal with its fault")
     return tuple(found)
+
+
+def run_on(session: Session) -> bool:
+    """Let the target run with nothing armed; nobody wants a breakpoint any more. Whether a break-in that is under way
+    stops it again: each that was sent arrives at some time."""
+    session.wishes.forget_all()
+    session.table.keep(())
+    session.table.park = None
+    arrives = session.break_ins.under_way
+    session.continue_target()
+    if arrives:
+        session.break_ins.want("")
+    return arrives
 
 
 def release(session: Session) -> None:

@@ -9,20 +9,16 @@ every time (kernel/debug/debug_core.c rounds the others up at the next stop, wha
 
 from __future__ import annotations
 
-import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import StubError
-from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.session.arming import Arming
 from nullmodem.session.arrival import Arrival
-from nullmodem.session.breakpoints import Breakpoint, BreakpointTable
 from nullmodem.session.guard import Guard
 from nullmodem.session.journey import Journey
 from nullmodem.session.model import StopReason
 from nullmodem.session.passing import registers_past
 from nullmodem.session.signals import SIGINT, SIGTRAP
-from nullmodem.session.stale_registers import StaleRegisters
 from nullmodem.session.stepping import (
     Assign,
     ContinuePlan,
@@ -34,9 +30,10 @@ from nullmodem.session.stepping import (
 from nullmodem.session.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import Callable
 
     from nullmodem.rsp.replies import StopReply
+    from nullmodem.session.breakpoints import BreakpointTable
     from nullmodem.session.hooks import Hook
     from nullmodem.session.owner import Owner
     from nullmodem.session.stepping import Plan
@@ -64,7 +61,8 @@ class Runner:
         self._journey = Journey(ContinuePlan())
         self._steps = Steps(stub.arch, target)
         self.guard = Guard(stub.arch, target, table)
-        self.registers = StaleRegisters(table.slots)
+        self._arm = Arming(stub.arch, target, table, self._steps)
+        self.registers = self._arm.registers
         self._trapped = False  # the target's thread is in a debug exception
         self._passed: int | None = None
         self._held = 0
@@ -79,6 +77,7 @@ class Runner:
         self.guard.ready = world.can_hold_a_place
         self.registers.settle = world.debug_registers.settle
         self.registers.alone = lambda: world.threads.processors == 1
+        self.registers.here = world.threads.current_processor
         self.registers.met(used=world.debug_registers.have_been_used())
 
     # -- going ---------------------------------------------------------------------------------------------------
@@ -181,8 +180,8 @@ class Runner:
         # A temporary breakpoint stays in even where another thread is to leave it: hitting it again does no harm.
         pc = self._target.own_pc
         keeping = self._journey.passing or bool(move.through)
-        synchronise = partial(self._table.synchronise, keeping=keeping, dropping=move.through)
-        self._arm(synchronise, move.until | self._net(), (self._steps.places | {pc}) - move.until)
+        without = (self._steps.places | {pc}) - move.until
+        self._arm(move.until | self._net(), without, trapped=self._trapped, keeping=keeping, dropping=move.through)
         self._leave()
         if move.deliver:
             self._journey.outstanding = Run()
@@ -203,25 +202,16 @@ class Runner:
         waits = isinstance(move, Run) or self._target.thread != self.plan_thread
         addresses = (move.until if isinstance(move, Run) else self._net()) if waits else frozenset()
         keeping = isinstance(self._journey.plan, RangePlan)
-        self._arm(partial(self._table.synchronise, watching=False, keeping=keeping), addresses, self._steps.places)
+        self._arm(addresses, self._steps.places, trapped=self._trapped, watching=False, keeping=keeping)
         self._leave()
         self._stub.step()
 
     def _wait_at_guard(self) -> None:
         """Have this thread stopped again where a debug register has stopped it."""
         self.guard.stop_again()
-        self._arm(partial(self._table.synchronise, watching=False), self._net(), self._steps.places)
+        self._arm(self._net(), self._steps.places, trapped=self._trapped, watching=False)
         self._leave()
         self._stub.resume()
-
-    def _arm(self, synchronise: Callable[..., None], addresses: Set[int], without: Set[int]) -> None:
-        """Have the stub set for a move. And have processors that would lack a debug register run onto a trap, wherever
-        one may stand and no thread is to step from."""
-        arm = partial(synchronise, held=self._steps.held)
-        arm(extra=self._traps(addresses), without=without)
-        if caught := self.registers.before_leaving(trapped=self._trapped) - self._steps.places:
-            with contextlib.suppress(StubError):
-                arm(extra=self._traps(addresses | caught), without=without - caught)
 
     def _leave(self) -> None:
         self._target.flush()
@@ -240,10 +230,6 @@ class Runner:
     def _net(self) -> frozenset[int]:
         return frozenset() if self.registers.alone() else self._journey.net(self._steps)
 
-    def _traps(self, addresses: Set[int]) -> tuple[Breakpoint, ...]:
-        length = self._stub.arch.breakpoint_length
-        return tuple(Breakpoint(BreakpointKind.SOFTWARE, address, length) for address in addresses)
-
     # -- stopping ------------------------------------------------------------------------------------------------
 
     def arrived(self, reply: StopReply) -> None:
@@ -251,7 +237,23 @@ class Runner:
         self._target.begin(reply.thread)
         hit = reply.signal == SIGTRAP and self._steps.set_back_onto_trap(self._table.software_at)
         self._trapped = reply.signal == SIGTRAP and not (hit or self.is_break_in(self._target.own_pc))
-        match self._classify(reply.signal, hit=hit):
+        arrival = self._classify(reply.signal, hit=hit)
+        if arrival is Arrival.UNEXPLAINED:
+            self._owner.on_unexplained(reply.signal)
+        else:
+            self._deal_with(arrival)
+
+    def came_late(self) -> None:
+        """The target's thread was stopped where it stands by a debug register that is no longer set: as far as anybody
+        is concerned it has come there."""
+        owned = bool(self._table.owners(self._target.own_pc))
+        if not owned:
+            self._deal_with(self._classify_move(stepped=False))
+        else:
+            self._deal_with(Arrival.HELD if self._must_wait() else Arrival.BREAKPOINT)
+
+    def _deal_with(self, arrival: Arrival) -> None:
+        match arrival:
             case Arrival.MOVE_ENDED:
                 stepped = isinstance(self._journey.outstanding, SingleStep)
                 self._journey.outstanding = None
@@ -264,10 +266,8 @@ class Runner:
                 self._at_hook()
             case Arrival.BREAKPOINT:
                 self._at_breakpoint()
-            case Arrival.UNEXPLAINED:
-                self._owner.on_unexplained(reply.signal)
-            case Arrival.FOREIGN | Arrival.HELD | Arrival.UNWANTED as nobodys:
-                self._pass_over(nobodys)
+            case _:
+                self._pass_over(arrival)
 
     def _pass_over(self, arrival: Arrival) -> None:
         """Go on from a stop that is shown to nobody, or not now."""

@@ -107,6 +107,7 @@ class Session:
             raise
         self.stub.after_kdb = partial(take_up, self)
         self.runner.meet(self.world)
+        self.break_ins.works = self.world.kernel.in_break_function(self.target.own_pc)
         self.on_visible(StopReason.ATTACHED, SIGTRAP)
 
     def on_away(self) -> bool:

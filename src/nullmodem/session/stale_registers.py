@@ -10,7 +10,7 @@ register it is run onto a trap where it stands. It may take more than one stop o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.rsp.requests import BreakpointKind
@@ -26,10 +26,12 @@ _UNKNOWN: Final[Layout] = ((BreakpointKind.SOFTWARE, 0),)
 
 @dataclass(frozen=True, slots=True)
 class _Caught:
-    """A processor in a debug exception: where it goes on, and with which registers on."""
+    """A processor in a debug exception when the registers changed: where it goes on, and with which of them on.
+    ``reported``: its stop has been dealt with."""
 
     pc: int
     layout: Layout
+    reported: bool
 
     def lacks(self, layout: Layout) -> bool:
         """Whether one of these will not be on."""
@@ -40,14 +42,15 @@ class StaleRegisters:
     """Keeps account of them.
 
     ``settle`` clears what can be cleared, and tells which processors are in a debug exception, and where each goes on;
-    ``alone``: there is one processor only.
+    None when it cannot be told. ``here`` is the processor whose stop it is; ``alone``: there is one only.
     """
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._last: Layout = ()
         self._caught: dict[int, _Caught] = {}
-        self.settle: Callable[[], Mapping[int, int]] = dict
+        self.settle: Callable[[], Mapping[int, int] | None] = dict
+        self.here: Callable[[], int | None] = lambda: None
         self.alone: Callable[[], bool] = lambda: False
 
     def met(self, *, used: bool) -> None:
@@ -61,27 +64,41 @@ class StaleRegisters:
         return bool(self._last or self._slots.layout or self._caught)
 
     def reports_late(self, pc: int) -> bool:
-        """Whether a processor that stops there may have been stopped by a register that was taken out since."""
-        return any(caught.pc == pc for caught in self._caught.values())
+        """Whether the stop there may be of a register that was taken out since: the processor waited to report it."""
+        waiting = {cpu for cpu, caught in self._caught.items() if caught.pc == pc and not caught.reported}
+        return bool(waiting) and self.here() in waiting
 
-    def before_leaving(self, *, trapped: bool) -> frozenset[int]:
-        """The target is about to run, as the stub has been told; ``trapped``: the processor that stopped is in a debug
-        exception. Where processors are to run onto a trap."""
+    def before_leaving(self, pc: int, *, trapped: bool) -> frozenset[int]:
+        """The target is about to run, as the stub has been told, the processor that stopped from ``pc`` on;
+        ``trapped``: it is in a debug exception. Where processors are to run onto a trap."""
         layout, before = self._slots.layout, self._last
-        self._last = layout
-        if trapped or not self.alone() or before == _UNKNOWN:
-            self._account(before, layout)
-        else:
-            self._caught = {}
-        return frozenset(caught.pc for caught in self._caught.values() if caught.lacks(layout))
-
-    def _account(self, before: Layout, layout: Layout) -> None:
+        if self.alone() and not trapped and before != _UNKNOWN:
+            self._caught, self._last = {}, layout
         # With nothing on nothing is put back (local_db_restore in arch/x86/include/asm/debugreg.h).
+        elif not (self._caught or before) or self._account(before, layout, pc, trapped=trapped):
+            self._last = layout
+        places = frozenset(caught.pc for caught in self._caught.values() if caught.lacks(layout))
+        # Who is in no exception stands on a trap only if it has run into another one's.
+        return places if trapped else places - {pc}
+
+    def _account(self, before: Layout, layout: Layout, pc: int, *, trapped: bool) -> bool:
+        """False when it cannot be told who is in an exception: it is tried again."""
+        known, here = self._caught, self.here() if self._caught or before != layout else None
+        if here in known and not trapped:
+            del known[here]  # int3 puts nothing back
+        elif here in known:
+            known[here] = replace(known[here], pc=pc, reported=True)
         changed = bool(before) and before != layout
-        if changed or self._caught:
-            known = self._caught
-            self._caught = {
-                cpu: _Caught(pc, known[cpu].layout if cpu in known else before)
-                for cpu, pc in self.settle().items()
-                if changed or cpu in known
-            }
+        if not changed and not any(caught.lacks(layout) for caught in known.values()):
+            return True
+        found = self.settle()
+        if found is None:
+            if changed and trapped and here is not None:
+                known.setdefault(here, _Caught(pc, before, reported=True))
+            return False
+        self._caught = {
+            cpu: replace(known[cpu], pc=at) if cpu in known else _Caught(at, before, reported=cpu == here)
+            for cpu, at in found.items()
+            if changed or cpu in known
+        }
+        return True

@@ -24,9 +24,10 @@ def explain(session: Session, signal: int) -> None:
             session.on_visible(reason, SIGINT if reason is StopReason.INTERRUPT else SIGTRAP)
     elif signal == SIGTRAP:
         watched = session.watches.explain(target, session.stub.arch)
-        forgotten = session.table.has_forgotten_watch or session.runner.registers.reports_late(target.own_pc)
-        if watched is None and forgotten:
+        if watched is None and session.table.has_forgotten_watch:
             session.runner.go_on()
+        elif watched is None and session.runner.registers.reports_late(target.own_pc):
+            session.runner.came_late()
         else:
             session.on_visible(StopReason.WATCHPOINT if watched else StopReason.TRAP, SIGTRAP, watched=watched)
     else:

@@ -18,6 +18,7 @@ AREAS = {0: 0xFFFF_8880_0F60_0000, 2: 0xFFFF_8880_0F80_0000}
 STACKS = {0: 0xFFFF_FE00_0000_A000, 2: 0xFFFF_FE00_0004_A000}
 RECORD = 40
 """Bytes of the fake kernel's struct debuggerinfo_struct."""
+KERNEL_CODE = 0x10
 PLACE = 0xFFFF_FFFF_C000_1000
 ELSEWHERE = 0xFFFF_C900_0000_1000
 
@@ -43,7 +44,7 @@ class Processors:
         return STACKS[cpu] + self._stack + self._size - self.kernel.types.size("struct pt_regs")
 
     def interrupted(self, cpu: int, pc: int) -> None:
-        self.kernel.set(self.memory, "struct pt_regs", self.top(cpu), {"ip": pc})
+        self.kernel.set(self.memory, "struct pt_regs", self.top(cpu), {"ip": pc, "cs": KERNEL_CODE})
 
     def came(self, cpu: int, registers: int) -> None:
         """Into the debugger, with its registers there."""
@@ -68,6 +69,12 @@ def test_one_that_an_nmi_took_in_before_it_had_left_is_in_one(processors: Proces
     processors.kernel.set(processors.memory, "struct pt_regs", ELSEWHERE, {"sp": processors.top(2) - 0x80})
     processors.interrupted(2, PLACE)
     assert processors.found.find(processors.memory) == {2: PLACE}
+
+
+def test_registers_that_are_not_where_they_were_are_no_registers(processors: Processors) -> None:
+    processors.came(0, processors.top(0) - 16)
+    processors.kernel.set(processors.memory, "struct pt_regs", processors.top(0) - 16, {"ip": PLACE, "cs": KERNEL_CODE})
+    assert processors.found.find(processors.memory) == {}
 
 
 def test_one_that_has_not_come_is_in_none(processors: Processors) -> None:

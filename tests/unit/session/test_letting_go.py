@@ -82,6 +82,36 @@ def test_where_another_processor_may_have_met_a_breakpoint_the_target_runs_witho
     assert_let_go(stopped)
 
 
+def test_one_that_was_never_stopped_from_outside_is_not_let_run_for_what_may_be(stopped: Rig) -> None:
+    before = resumes(stopped)
+    want(stopped)
+    stopped.session.break_ins.works = False
+    stopped.live.close(release=True)
+    assert resumes(stopped) == before
+    assert_let_go(stopped)
+
+
+def test_a_break_in_that_another_stop_came_before_arrives_first(rig: Rig) -> None:
+    rig.live.attach("test")
+    asked = []
+
+    def met_by_another() -> None:
+        """The break-in is on its way, and a trap in the code comes before it."""
+        asked.append(None)
+        rig.machine.cpus[0].registers["rip"] = rig.kernel.symbol("do_init_module") + 4
+        rig.line.poke(lambda: rig.fake.stop(Stop(cpu=0)))
+
+    def arrive() -> None:
+        rig.story.meanwhile = lambda: None
+        rig.live._engine.submit(rig.break_in)
+
+    rig.live._break_in, rig.story.meanwhile = met_by_another, arrive
+    rig.live.close(release=True)
+    assert len(asked) == 1, "and no other is sent"
+    assert not rig.session.break_ins.under_way
+    assert_let_go(rig)
+
+
 def test_a_processor_that_waits_to_report_a_stop_does_so_first(rig: Rig) -> None:
     before = resumes(rig)
     wait(rig, FOR_ITSELF)
@@ -106,7 +136,7 @@ def test_a_target_that_cannot_be_stopped_once_more_runs_on_with_nothing_armed(st
     want(stopped)
     stopped.live._break_in = fail
     stopped.live.close(release=True)
-    assert "the target runs on, and nothing is armed; it could not be stopped to say that we go: no way in" in said(
+    assert "the target runs on with nothing armed; it could not be stopped to say that we go: no way in" in said(
         stopped
     )
     assert stopped.fake.running
