@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import capstone
 
+from nullmodem.kernel.debug_exceptions import Excepted
 from nullmodem.testing.fakemachine import Machine, Region, Stop
 from support.debug_unit import DebugUnit
 
@@ -147,11 +148,15 @@ class MiniCpus:
         """Let the next report of a step of this one get lost: see `Journey.net`."""
         self._losing.add(cpu)
 
-    def settle(self) -> dict[int, int]:
+    def settle(self) -> dict[int, Excepted]:
         """What `StaleRegisters.settle` is to do."""
         for processor in self.processors:
             processor.debug.settle()
-        return {number: each.registers["rip"] for number, each in enumerate(self.processors) if each.debug.inside}
+        return {
+            number: Excepted(each.registers["rip"], own=number in (self._stopped, *self._late))
+            for number, each in enumerate(self.processors)
+            if each.debug.inside
+        }
 
     @property
     def here(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from nullmodem.api.halting import halt
 from nullmodem.api.taking import BREAK_IN_PATIENCE
 from nullmodem.errors import NullmodemError, WireClosed
-from nullmodem.session.letting_go import release, run_on, unreported
+from nullmodem.session.letting_go import release_all_the_same, release_if_quiet, run_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,24 +38,25 @@ def let_go(live: LiveSession, session: Session, call: Call) -> None:
 
     Raises WireTimeout when a target that runs does not stop, and what `LiveSession.interrupt` does.
     """
-    if live.is_running:
-        halt(live, STOP_SECONDS)
-    late = call(lambda: unreported(session))
-    for _ in range(ROUNDS):
-        if not late:
-            break
+    for number in range(ROUNDS):
+        if live.is_running:
+            halt(live, STOP_SECONDS)
+        if call(lambda: release_if_quiet(session)):
+            return
         try:
-            arrives = call(lambda: run_on(session))
-            if not (arrives and live.stopped_within(BREAK_IN_PATIENCE)):
-                call(session.break_ins.lost)
-                halt(live, STOP_SECONDS)
+            _stop_again(live, session, call, number)
         except WireClosed:
             raise
         except NullmodemError as error:
             if not call(lambda: session.still):
                 live.say(f"the target runs on with nothing armed; it could not be stopped to say that we go: {error}")
                 return
-        late = call(lambda: unreported(session))
-    for who in late:
-        live.say(f"{who}; then the kernel stops and waits for a debugger")
-    call(lambda: release(session))
+    call(lambda: release_all_the_same(session))
+
+
+def _stop_again(live: LiveSession, session: Session, call: Call, number: int) -> None:
+    """Have the target run on, and stop once more: by a break-in that is under way already, if one is."""
+    arrives = call(lambda: run_on(session))
+    if arrives and not live.stopped_within(BREAK_IN_PATIENCE) and number:  # it was waited for before
+        call(session.break_ins.lost)
+    halt(live, STOP_SECONDS)

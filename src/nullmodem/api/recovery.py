@@ -13,7 +13,7 @@ from nullmodem.api.live import LiveSession
 from nullmodem.api.records import Address
 from nullmodem.api.ways import parse_ways
 from nullmodem.errors import NullmodemError, WireTimeout
-from nullmodem.session.recovery import Residue, look_over, remember, stand_back
+from nullmodem.session.recovery import Residue, look_over, stand_back, stand_others_back
 from nullmodem.wire.spec import parse_wire
 
 if TYPE_CHECKING:
@@ -138,16 +138,18 @@ def _take(made: Connection, wait: float, progress: Callable[[str], None]) -> tup
         raise WireTimeout(
             f"the target runs, or is gone: it did not stop within {wait:.0f} s{tried}", hint=STOP_IT
         ) from error
+    if not (made.session.break_ins.works or tried):  # a breakpoint came before it
+        running.look_into(lambda session: session.break_ins.sent())
     return running, "running"
 
 
 def _examine(session: Session, armed: tuple[Breakpoint, ...], state: str) -> RecoveryFacts:
-    try:
-        stand_back(session, armed)
-    except NullmodemError as error:
-        session.say(f"whether the target stands at a breakpoint cannot be told: {error.message}")
+    for look in (stand_others_back, stand_back):
+        try:
+            look(session, armed)
+        except (NullmodemError, LookupError) as error:
+            session.say(f"whether the target stands at a breakpoint cannot be told: {error}")
     places = look_over(session, armed)
-    remember(session, places)
     left = sum(place.residue is Residue.TRAP for place in places)
     facts = tuple(PlaceFacts(Address(p.address), p.where, p.residue.value) for p in places)
     return RecoveryFacts(state, session.world.describe(session.target.registers.pc), facts, left)

@@ -10,6 +10,7 @@ the interrupted code are.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.kernel.fields import Field
@@ -28,6 +29,15 @@ _ADDRESSES: Final = 1 << 64
 _SELECTOR: Final = 0xFFFF
 _KERNEL_CODE: Final = 0x10
 """__KERNEL_CS in arch/x86/include/asm/segment.h."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excepted:
+    """A processor in a debug exception: where that goes back to. ``own``: it has stopped the kernel, or waits
+    for that."""
+
+    pc: int
+    own: bool
 
 
 class DebugExceptions:
@@ -52,16 +62,18 @@ class DebugExceptions:
         self._cs = types.offset(_REGISTERS, processor.saved["cs"])
         self._found: dict[int, int] = {}  # where stacks are: they do not move while the kernel runs
 
-    def find(self, memory: Memory) -> dict[int, int]:
-        """The program counter that each of them goes back to, by processor. Raises MemoryFault, KernelDataError."""
+    def find(self, memory: Memory) -> dict[int, Excepted]:
+        """Them, by processor, with the one whose stop it is. Raises MemoryFault, KernelDataError."""
+        online = self._tasks.online(memory)
+        own = self._round_up.own_stops(memory, online)
         found = {}
-        for cpu, registers in self._round_up.registers(memory, self._tasks.online(memory)).items():
+        for cpu, registers in self._round_up.registers(memory, online).items():
             stack = self._stack_of(memory, cpu)
             if registers in stack or (registers and _word(memory, registers + self._sp) in stack):
                 interrupted = stack.stop - self._size
                 # FRED puts more there (struct fred_info in arch/x86/include/asm/fred.h): another word would be here.
                 if _word(memory, interrupted + self._cs) & _SELECTOR == _KERNEL_CODE:
-                    found[cpu] = _word(memory, interrupted + self._pc)
+                    found[cpu] = Excepted(_word(memory, interrupted + self._pc), own=cpu in own)
         return found
 
     def _stack_of(self, memory: Memory, cpu: int) -> range:

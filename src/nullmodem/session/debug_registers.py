@@ -8,11 +8,12 @@ Hits must reach the stub (`nullmodem.kernel.debug_events`), and what the stub ha
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from nullmodem.errors import KernelDataError, MemoryFault
 from nullmodem.kernel.debug_events import DebugEvents
-from nullmodem.kernel.debug_exceptions import DebugExceptions
+from nullmodem.kernel.debug_exceptions import DebugExceptions, Excepted
 from nullmodem.kernel.debug_leftovers import WORD, DebugLeftovers
 
 if TYPE_CHECKING:
@@ -64,26 +65,35 @@ class DebugRegisters:
         except (LookupError, KernelDataError, MemoryFault):
             return False
 
-    def settle(self) -> dict[int, int] | None:
+    def settle(self) -> dict[int, Excepted] | None:
         """Have every processor that stands still leave with those registers on that the stub has set, and no other.
 
-        It does not reach what a debug exception puts back, but for the addresses: which processors are in one, and
-        where each of them goes on. None when that cannot be told.
+        It does not reach what a debug exception puts back, but for the addresses: see `excepted`.
         """
-        kernel, target = self._kernel, self._target
-        try:
+        kernel = self._kernel
+        with contextlib.suppress(LookupError):  # a processor, or a kernel, of another kind
             self._leftovers = self._leftovers or DebugLeftovers(kernel.types, kernel.vmlinux, kernel.slide)
-            self._exceptions = self._exceptions or DebugExceptions(kernel.types, kernel.vmlinux, kernel.slide)
-        except LookupError:  # a processor, or a kernel, of another kind
-            return {}
         try:
-            for address in self._leftovers.find(target):
-                target.write(address, bytes(WORD))
-            found = self._exceptions.find(target)
+            for address in self._leftovers.find(self._target) if self._leftovers is not None else ():
+                self._target.write(address, bytes(WORD))
+        except (KernelDataError, MemoryFault):
+            return None
+        return self.excepted()
+
+    def excepted(self) -> dict[int, Excepted] | None:
+        """Which processors are in a debug exception. None when that cannot be told."""
+        kernel = self._kernel
+        try:
+            self._exceptions = self._exceptions or DebugExceptions(kernel.types, kernel.vmlinux, kernel.slide)
+            found = self._exceptions.find(self._target)
+        except LookupError:
+            return {}
         except (KernelDataError, MemoryFault):
             return None
         here = self._here()
-        return {cpu: target.own_pc if cpu == here else pc for cpu, pc in found.items()}
+        if here in found:  # what is written to registers gets there when it leaves
+            found[here] = replace(found[here], pc=self._target.own_pc)
+        return found
 
     def forget(self) -> None:
         """It may be another kernel, and the events elsewhere: they are left as they are."""

@@ -9,8 +9,10 @@ would stop, and wait for a debugger.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from nullmodem.errors import RemoteProtocolError, WireTimeout
 from nullmodem.session.model import State
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ def unreported(session: Session) -> tuple[str, ...]:
         return ()
     found = [f"thread {thread} has yet to report a step" for thread in sorted(session.runner.late_steps)]
     threads, break_ins = session.world.threads, session.break_ins
-    waiting = threads.waiting
+    waiting = dict[int, int]()
+    with contextlib.suppress(WireTimeout, RemoteProtocolError):  # the target is to be let go all the same
+        waiting = threads.waiting
     found += [f"processor {number} has stopped, and has yet to report it" for number in sorted(waiting)]
     if not waiting and threads.processors > 1 and session.table.has_more_than_standing and break_ins.works:
         found.append("another processor may have run into a breakpoint")
@@ -50,6 +54,21 @@ def run_on(session: Session) -> bool:
     if arrives:
         session.break_ins.want("")
     return arrives
+
+
+def release_if_quiet(session: Session) -> bool:
+    """Let go of the target if nobody is left who would stop it once more. Whether it was."""
+    if unreported(session):
+        return False
+    release(session)
+    return True
+
+
+def release_all_the_same(session: Session) -> None:
+    """Let go of the target, and say who will stop it."""
+    for who in unreported(session):
+        session.say(f"{who}; then the kernel stops and waits for a debugger")
+    release(session)
 
 
 def release(session: Session) -> None:

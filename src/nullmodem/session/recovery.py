@@ -8,21 +8,19 @@ the kernel has since given to somebody else was never the stub's to lift.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from nullmodem.errors import MemoryFault, NullmodemError, SymbolError
-from nullmodem.rsp.requests import BreakpointKind
-from nullmodem.session.breakpoints import Breakpoint
+from nullmodem.errors import MemoryFault, SymbolError
+from nullmodem.kernel.processor import processor_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from nullmodem.session.breakpoints import Breakpoint
     from nullmodem.session.session import Session
 
-_RECOVERY = "recovery"
 _INT = 4
 _NOBODY = -1
 """kgdb_cpu_doing_single_step while no processor steps (kernel/debug/debug_core.c)."""
@@ -70,6 +68,26 @@ def stand_back(session: Session, armed: Iterable[Breakpoint]) -> int | None:
     return address
 
 
+def stand_others_back(session: Session, armed: Iterable[Breakpoint]) -> None:
+    """The same for processors that have run into a breakpoint meanwhile, and are to report it when this stop is over.
+    The stub takes only the registers of the one whose stop it is (gdb_cmd_setregs in kernel/debug/gdbstub.c), but where
+    each goes back to is in memory.
+
+    Raises MemoryFault, and LookupError for a kernel whose registers are not known.
+    """
+    arch, target, world = session.stub.arch, session.target, session.world
+    waiting = world.threads.waiting
+    if not (arch.pc_after_breakpoint and waiting):
+        return
+    software = {b.address for b in armed if b.is_software}
+    offset = session.files.types.offset("struct pt_regs", processor_of(session.files.vmlinux.machine).saved[arch.pc])
+    for cpu in waiting.keys() - (world.debug_registers.excepted() or {}).keys():
+        place = waiting[cpu] + offset
+        address = int.from_bytes(target.read(place, arch.word), "little") - arch.pc_after_breakpoint
+        if address in software and target.read(address, len(arch.trap)) != arch.trap:
+            target.write(place, address.to_bytes(arch.word, "little"))
+
+
 def _stepped(session: Session) -> bool:
     """Whether the processor that stopped had been told to step."""
     stepping = _variable(session, "kgdb_cpu_doing_single_step")
@@ -81,20 +99,6 @@ def _variable(session: Session, name: str) -> int:
     if address is None:
         return _NOBODY
     return int.from_bytes(session.target.read(address, _INT), "little", signed=True)
-
-
-def remember(session: Session, places: Iterable[Place]) -> None:
-    """Have the stub know the breakpoints again, and remove them when the target runs on. Another processor may have run
-    into one and have yet to report it: the kernel sets it back and passes over that, if the breakpoint was removed
-    (kgdb_skipexception in arch/x86/kernel/kgdb.c), but ``?`` has made the stub forget that there was one."""
-    if session.world.threads.processors == 1:
-        return
-    for place in places:
-        if place.residue in (Residue.CLEAN, Residue.PATCHED):
-            breakpoint_ = Breakpoint(BreakpointKind.SOFTWARE, place.address, session.stub.arch.breakpoint_length)
-            with contextlib.suppress(NullmodemError):
-                session.table.want(_RECOVERY, breakpoint_)
-            session.table.unwant(_RECOVERY, breakpoint_)
 
 
 def look_over(session: Session, armed: Collection[Breakpoint]) -> tuple[Place, ...]:

@@ -18,6 +18,7 @@ from nullmodem.rsp.requests import BreakpointKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from nullmodem.kernel.debug_exceptions import Excepted
     from nullmodem.session.slots import Layout, Slots
 
 _UNKNOWN: Final[Layout] = ((BreakpointKind.SOFTWARE, 0),)
@@ -27,11 +28,11 @@ _UNKNOWN: Final[Layout] = ((BreakpointKind.SOFTWARE, 0),)
 @dataclass(frozen=True, slots=True)
 class _Caught:
     """A processor in a debug exception when the registers changed: where it goes on, and with which of them on.
-    ``reported``: its stop has been dealt with."""
+    ``waits``: it is to report a stop yet."""
 
     pc: int
     layout: Layout
-    reported: bool
+    waits: bool
 
     def lacks(self, layout: Layout) -> bool:
         """Whether one of these will not be on."""
@@ -41,15 +42,15 @@ class _Caught:
 class StaleRegisters:
     """Keeps account of them.
 
-    ``settle`` clears what can be cleared, and tells which processors are in a debug exception, and where each goes on;
-    None when it cannot be told. ``here`` is the processor whose stop it is; ``alone``: there is one only.
+    ``settle`` clears what can be cleared, and tells which processors are in a debug exception; None when it cannot be
+    told. ``here`` is the processor whose stop it is; ``alone``: there is one only.
     """
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._last: Layout = ()
         self._caught: dict[int, _Caught] = {}
-        self.settle: Callable[[], Mapping[int, int] | None] = dict
+        self.settle: Callable[[], Mapping[int, Excepted] | None] = dict
         self.here: Callable[[], int | None] = lambda: None
         self.alone: Callable[[], bool] = lambda: False
 
@@ -65,7 +66,7 @@ class StaleRegisters:
 
     def reports_late(self, pc: int) -> bool:
         """Whether the stop there may be of a register that was taken out since: the processor waited to report it."""
-        waiting = {cpu for cpu, caught in self._caught.items() if caught.pc == pc and not caught.reported}
+        waiting = {cpu for cpu, caught in self._caught.items() if caught.pc == pc and caught.waits}
         return bool(waiting) and self.here() in waiting
 
     def before_leaving(self, pc: int, *, trapped: bool) -> frozenset[int]:
@@ -74,8 +75,7 @@ class StaleRegisters:
         layout, before = self._slots.layout, self._last
         if self.alone() and not trapped and before != _UNKNOWN:
             self._caught, self._last = {}, layout
-        # With nothing on nothing is put back (local_db_restore in arch/x86/include/asm/debugreg.h).
-        elif not (self._caught or before) or self._account(before, layout, pc, trapped=trapped):
+        elif self._account(before, layout, pc, trapped=trapped):
             self._last = layout
         places = frozenset(caught.pc for caught in self._caught.values() if caught.lacks(layout))
         # Who is in no exception stands on a trap only if it has run into another one's.
@@ -83,21 +83,24 @@ class StaleRegisters:
 
     def _account(self, before: Layout, layout: Layout, pc: int, *, trapped: bool) -> bool:
         """False when it cannot be told who is in an exception: it is tried again."""
-        known, here = self._caught, self.here() if self._caught or before != layout else None
+        # With nothing on nothing is put back (local_db_restore in arch/x86/include/asm/debugreg.h).
+        changed, known = bool(before) and before != layout, self._caught
+        if not changed and not any(caught.waits or caught.lacks(layout) for caught in known.values()):
+            return True
+        here = self.here()
         if here in known and not trapped:
             del known[here]  # int3 puts nothing back
         elif here in known:
-            known[here] = replace(known[here], pc=pc, reported=True)
-        changed = bool(before) and before != layout
-        if not changed and not any(caught.lacks(layout) for caught in known.values()):
+            known[here] = replace(known[here], pc=pc, waits=False)
+        if not changed and not any(caught.lacks(layout) for cpu, caught in known.items() if cpu != here):
             return True
         found = self.settle()
         if found is None:
             if changed and trapped and here is not None:
-                known.setdefault(here, _Caught(pc, before, reported=True))
+                known.setdefault(here, _Caught(pc, before, waits=False))
             return False
         self._caught = {
-            cpu: replace(known[cpu], pc=at) if cpu in known else _Caught(at, before, reported=cpu == here)
+            cpu: _Caught(at.pc, known[cpu].layout if cpu in known else before, waits=at.own and cpu != here)
             for cpu, at in found.items()
             if changed or cpu in known
         }

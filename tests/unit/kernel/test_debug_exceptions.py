@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nullmodem.errors import MemoryFault
-from nullmodem.kernel.debug_exceptions import DebugExceptions
+from nullmodem.kernel.debug_exceptions import DebugExceptions, Excepted
 from support.fakekernel import SLIDE, FakeKernel
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ STACKS = {0: 0xFFFF_FE00_0000_A000, 2: 0xFFFF_FE00_0004_A000}
 RECORD = 40
 """Bytes of the fake kernel's struct debuggerinfo_struct."""
 KERNEL_CODE = 0x10
+FOR_ITSELF, ROUNDED_UP = 1, 4
+"""DCPU_WANT_MASTER, DCPU_IS_SLAVE."""
 PLACE = 0xFFFF_FFFF_C000_1000
 ELSEWHERE = 0xFFFF_C900_0000_1000
 
@@ -46,9 +48,11 @@ class Processors:
     def interrupted(self, cpu: int, pc: int) -> None:
         self.kernel.set(self.memory, "struct pt_regs", self.top(cpu), {"ip": pc, "cs": KERNEL_CODE})
 
-    def came(self, cpu: int, registers: int) -> None:
+    def came(self, cpu: int, registers: int, state: int = ROUNDED_UP) -> None:
         """Into the debugger, with its registers there."""
-        self.kernel.poke(self.memory, self.kernel.symbol("kgdb_info") + cpu * RECORD, registers)
+        record = self.kernel.symbol("kgdb_info") + cpu * RECORD
+        values = {"debuggerinfo": registers, "exception_state": state}
+        self.kernel.set(self.memory, "struct debuggerinfo_struct", record, values)
 
 
 @pytest.fixture
@@ -57,10 +61,10 @@ def processors(layouts: FakeKernel) -> Processors:
 
 
 def test_one_that_has_stopped_by_a_debug_exception_is_in_one(processors: Processors) -> None:
-    processors.came(0, processors.top(0))
+    processors.came(0, processors.top(0), FOR_ITSELF)
     processors.interrupted(0, PLACE)
     processors.came(2, ELSEWHERE)
-    assert processors.found.find(processors.memory) == {0: PLACE}
+    assert processors.found.find(processors.memory) == {0: Excepted(PLACE, own=True)}
 
 
 def test_one_that_an_nmi_took_in_before_it_had_left_is_in_one(processors: Processors) -> None:
@@ -68,7 +72,7 @@ def test_one_that_an_nmi_took_in_before_it_had_left_is_in_one(processors: Proces
     processors.came(2, ELSEWHERE)
     processors.kernel.set(processors.memory, "struct pt_regs", ELSEWHERE, {"sp": processors.top(2) - 0x80})
     processors.interrupted(2, PLACE)
-    assert processors.found.find(processors.memory) == {2: PLACE}
+    assert processors.found.find(processors.memory) == {2: Excepted(PLACE, own=False)}
 
 
 def test_registers_that_are_not_where_they_were_are_no_registers(processors: Processors) -> None:
@@ -87,7 +91,7 @@ def test_where_the_stacks_are_is_read_once(processors: Processors) -> None:
     processors.found.find(processors.memory)
     for cpu in AREAS:
         processors.kernel.poke(processors.memory, processors.kernel.symbol("__per_cpu_offset") + 8 * cpu, 0)
-    assert processors.found.find(processors.memory) == {0: PLACE}
+    assert processors.found.find(processors.memory) == {0: Excepted(PLACE, own=False)}
 
 
 def test_what_cannot_be_read_is_a_fault(layouts: FakeKernel) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Breakpoints of a killed session that another processor may have run into."""
+"""Processors that ran into a breakpoint of a killed session, and wait to report it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nullmodem.session.model import State
-from nullmodem.session.recovery import Place, Residue, remember
-from support.rig import PATIENCE_SECONDS
+from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.session.breakpoints import Breakpoint
+from nullmodem.session.recovery import stand_others_back
+from support.rig import PATIENCE_SECONDS, STACK
 from support.rigged import kernel_file, rig
 
 if TYPE_CHECKING:
@@ -17,43 +18,74 @@ if TYPE_CHECKING:
 
 __all__ = ["kernel_file", "rig"]
 
-
-def places(rig: Rig, *residues: Residue) -> list[Place]:
-    at = rig.kernel.symbol("do_init_module") + 4
-    return [Place(at + number, "", residue) for number, residue in enumerate(residues)]
-
-
-def stop(rig: Rig) -> int:
-    """Have it stand; how many requests that took."""
-    rig.live.interrupt()
-    rig.live.wait_for_stop(PATIENCE_SECONDS)
-    return len(rig.fake.requests)
+FOR_ITSELF, ROUNDED_UP = 1, 4
+"""DCPU_WANT_MASTER, DCPU_IS_SLAVE."""
+REGISTERS = STACK + 0x3E00
+TRAP = b"\xcc"
 
 
-def test_they_are_removed_when_the_target_runs_on_as_the_kernel_passes_over_removed_ones(rig: Rig) -> None:
-    at = places(rig, Residue.CLEAN, Residue.PATCHED)
-    before = stop(rig)
-    rig.live.look_into(lambda session: remember(session, at))
-    rig.live.go()
-    rig.until(State.RUNNING)
-    asked = rig.fake.requests[before:]
-    for place in at:
-        assert asked.index(b"Z0,%x,1" % place.address) < asked.index(b"z0,%x,1" % place.address) < asked.index(b"c")
-    assert rig.live.look_into(lambda session: session.table.wanted) == frozenset()
+class Other:
+    """The second processor, on its way out of an exception."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._place = REGISTERS + rig.kernel.types.offset("struct pt_regs", "ip")
+
+    def stands(self, pc: int, state: int) -> None:
+        """It was taken into the debugger there."""
+        rig = self._rig
+        rig.kernel.poke(rig.memory, rig.kernel.symbol("kgdb_active"), 0, 4)
+        record = rig.kernel.symbol("kgdb_info") + rig.kernel.types.size("struct debuggerinfo_struct")
+        values = {"debuggerinfo": REGISTERS, "exception_state": state}
+        rig.kernel.set(rig.memory, "struct debuggerinfo_struct", record, values)
+        rig.machine.write(self._place, pc.to_bytes(8, "little"))
+        rig.live.interrupt()
+        rig.live.wait_for_stop(PATIENCE_SECONDS)
+
+    @property
+    def pc(self) -> int:
+        found = self._rig.machine.read(self._place, 8)
+        assert found is not None
+        return int.from_bytes(found, "little")
+
+    def set_back(self, *armed: Breakpoint) -> None:
+        self._rig.live.look_into(lambda session: stand_others_back(session, armed))
 
 
-@pytest.mark.parametrize("residue", [Residue.TRAP, Residue.UNKNOWN, Residue.GONE])
-def test_memory_that_is_not_the_code_it_was_is_not_touched(rig: Rig, residue: Residue) -> None:
-    at = places(rig, residue)
-    before = stop(rig)
-    rig.live.look_into(lambda session: remember(session, at))
-    assert not [request for request in rig.fake.requests[before:] if request.startswith(b"Z")]
+@pytest.fixture
+def other(rig: Rig) -> Other:
+    return Other(rig)
 
 
-def test_one_that_is_refused_leaves_the_others(rig: Rig) -> None:
-    at = places(rig, Residue.CLEAN, Residue.CLEAN)
-    stop(rig)
-    rig.fake.refused.add(b"Z0,%x,1" % at[0].address)
-    rig.live.look_into(lambda session: remember(session, at))
-    assert not rig.live.look_into(lambda session: session.table.software_at(at[0].address))
-    assert rig.live.look_into(lambda session: session.table.software_at(at[1].address))
+@pytest.fixture
+def at(rig: Rig) -> int:
+    return rig.kernel.symbol("module_event") + 4
+
+
+def soft(address: int) -> Breakpoint:
+    return Breakpoint(BreakpointKind.SOFTWARE, address, 1)
+
+
+def test_one_is_set_back_onto_the_instruction_that_it_has_not_executed(other: Other, at: int) -> None:
+    other.stands(at + 1, FOR_ITSELF)
+    other.set_back(soft(at))
+    assert other.pc == at
+
+
+def test_one_that_was_only_taken_along_is_where_it_is(other: Other, at: int) -> None:
+    other.stands(at + 1, ROUNDED_UP)
+    other.set_back(soft(at))
+    assert other.pc == at + 1
+
+
+def test_one_that_stopped_elsewhere_or_by_a_debug_register_is_where_it_is(other: Other, at: int) -> None:
+    other.stands(at + 1, FOR_ITSELF)
+    other.set_back(soft(at + 1), Breakpoint(BreakpointKind.HARDWARE, at, 1))
+    assert other.pc == at + 1
+
+
+def test_one_behind_a_trap_that_is_compiled_in_goes_on_behind_it(rig: Rig, other: Other) -> None:
+    trap = rig.break_pc - len(TRAP)
+    other.stands(rig.break_pc, FOR_ITSELF)
+    other.set_back(soft(trap))
+    assert other.pc == rig.break_pc

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nullmodem.errors import WireTimeout
+from nullmodem.kernel.debug_exceptions import Excepted
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import StopReason
@@ -27,11 +28,12 @@ WRITE: Layout = ((BreakpointKind.WRITE, 4),)
 
 
 class Set:
-    """The stub's debug registers, and processors in debug exceptions: None when that cannot be told. Counts how often
-    these are looked for."""
+    """The stub's debug registers, and processors in debug exceptions: None when that cannot be told. Those that are
+    ``leaving`` have reported their stops. Counts how often they are looked for."""
 
     def __init__(self) -> None:
         self.inside: dict[int, int] | None = {}
+        self.leaving: set[int] = set()
         self.here = 0
         self.looks = 0
         self.slots = Slots(self)
@@ -39,9 +41,11 @@ class Set:
         self.registers.settle = self._settle
         self.registers.here = lambda: self.here
 
-    def _settle(self) -> dict[int, int] | None:
+    def _settle(self) -> dict[int, Excepted] | None:
         self.looks += 1
-        return self.inside
+        if self.inside is None:
+            return None
+        return {cpu: Excepted(pc, own=cpu not in self.leaving) for cpu, pc in self.inside.items()}
 
     def insert(self, kind: BreakpointKind, address: int, length: int) -> None: ...
     def remove(self, kind: BreakpointKind, address: int, length: int) -> None: ...
@@ -119,6 +123,29 @@ def test_what_waited_while_a_register_was_taken_out_is_reported_late_once(stub: 
     assert not stub.registers.reports_late(HERE)
     assert stub.leave(THERE, trapped=True, here=1) == set()
     assert not stub.registers.reports_late(THERE)
+
+
+def test_who_has_reported_and_has_not_left_yet_reports_nothing(stub: Set) -> None:
+    stub.leaving = {1}
+    assert change(stub, {1: THERE}, trapped=False) == {THERE}
+    stub.here = 1
+    assert not stub.registers.reports_late(THERE)
+
+
+def test_where_nobody_lacks_a_register_and_nobody_waits_nothing_is_asked(stub: Set) -> None:
+    assert change(stub, {0: HERE}) == {HERE}
+    stub.has(())
+    assert stub.leave(HERE, trapped=True) == set()
+    stub.registers.here = fail
+    assert stub.leave(HERE, trapped=True) == set()
+
+
+def test_steps_of_the_one_that_lacks_a_register_ask_for_nothing(stub: Set) -> None:
+    assert change(stub, {0: HERE}) == {HERE}
+    looks = stub.looks
+    for pc in range(HERE, HERE + 5):
+        assert stub.leave(pc, trapped=True) == {pc}
+    assert stub.looks == looks
 
 
 def test_who_has_more_than_are_set_is_not_looked_for_until_they_change(stub: Set) -> None:
