@@ -234,7 +234,7 @@ def test_an_attached_session_that_is_killed_is_recovered_by_the_ways_it_had(tmp_
             command = ("attach", wire, "--vmlinux", str(kernel.vmlinux), "--break-in", "shell", "--no-gdb")
             process = cli.start(*command, "--session", "lab")
             assert process.stdout is not None
-            assert process.stdout.readline().startswith("file "), process.communicate()
+            assert process.stdout.readline().startswith("file "), process.communicate()[1]
             assert process.stdout.readline().startswith("target remote ")
             if state == "stopped":
                 cli.good("interrupt")
