@@ -197,12 +197,16 @@ class TargetError(NullmodemError):
 
 
 class BootError(TargetError):
-    """The machine did not come up. ``command`` is what was started, ``output`` what it said before it failed."""
+    """The machine did not come up. ``command`` is what was started, ``output`` what it said before it failed; ``late``:
+    nothing says that it failed, it stood still, or was too slow."""
 
-    def __init__(self, message: str, *, command: tuple[str, ...] = (), output: str = "", hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, command: tuple[str, ...] = (), output: str = "", late: bool = False, hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.command = command
         self.output = output
+        self.late = late
 
 
 class TargetStands(TargetError):

@@ -8,6 +8,14 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from nullmodem.errors import BootError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 # What ends a boot, as the console prints it: kernel/panic.c, and our own guest/rc.
 _FATAL = re.compile(rb"Kernel panic - not syncing: [^\r\n]*|nullmodem: boot failed: ([^\r\n]*)")
@@ -23,6 +31,21 @@ def boot_timeout(cpus: int, host: int) -> float:
     return BOOT_TIMEOUT * max(1.0, cpus / host)
 
 
+def boot_again(boot: Callable[[float], T], timeout: float, tell: Callable[[str], None]) -> T:
+    """Call ``boot`` with half of ``timeout``, in seconds, and once more with all of it if the machine stood still.
+
+    An emulated machine with several processors does so in the midst of a boot, once in some hundred of them.
+    Raises what ``boot`` does; it is not called again for what is known to have failed.
+    """
+    try:
+        return boot(timeout / 2)
+    except BootError as error:
+        if not error.late:
+            raise
+        tell(f"{error.message.splitlines()[0]}; booting once more")
+    return boot(timeout)
+
+
 @dataclass(frozen=True, slots=True)
 class Up:
     """The target is ready for commands."""
@@ -30,9 +53,10 @@ class Up:
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """It will not come up, for this reason."""
+    """It will not come up, for this reason; ``late``: as far as is known it only has not."""
 
     reason: str
+    late: bool = False
 
 
 class BootWatch:
@@ -67,4 +91,4 @@ class BootWatch:
         try:
             return self._signs.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            return Down(f"it did not answer within {timeout:g} s")
+            return Down(f"it did not answer within {timeout:g} s", late=True)

@@ -22,6 +22,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from nullmodem.errors import BootError, TargetError, TargetLost, UsageError, WireTimeout
@@ -29,7 +30,7 @@ from nullmodem.targets import initramfs
 from nullmodem.targets.accel import AccelMemory
 from nullmodem.targets.agent import AgentPool
 from nullmodem.targets.agent_protocol import new_tag
-from nullmodem.targets.boot import BootWatch, Down, boot_timeout
+from nullmodem.targets.boot import BootWatch, Down, boot_again, boot_timeout
 from nullmodem.targets.console import Console
 from nullmodem.targets.console_server import ConsoleServer
 from nullmodem.targets.process import Child
@@ -131,7 +132,8 @@ class QemuTarget(Target):
 
         ``workdir`` holds the target's files; it is made if need be, and must be nobody else's (mode 0700).
         ``progress`` gets one line of text for each step. ``timeout`` is in seconds; None: what `boot_timeout`
-        gives. ``cache`` is a directory in which to remember that KVM does not work on this host.
+        gives; see `boot_again` for several emulated processors. ``cache`` is a directory in which to remember that
+        KVM does not work on this host.
 
         Raises UsageError for what cannot be started, BootError for what did not come up. Nothing is left running.
         """
@@ -146,14 +148,19 @@ class QemuTarget(Target):
             timeout = boot_timeout(spec.cpus, os.cpu_count() or 1)
         memory = AccelMemory(cache)
         first, *others = memory.candidates(spec.accel)
+
+        def boot(accel: Accel) -> QemuTarget:
+            once = partial(cls._boot, spec, accel, workdir, qemu, busybox, tell)
+            return boot_again(once, timeout, tell) if accel is Accel.TCG and spec.cpus > 1 else once(timeout)
+
         if not others:
-            return cls._boot(spec, first, workdir, qemu, busybox, tell, timeout)
+            return boot(first)
         try:
             limit = min(timeout, _KVM_TIMEOUT)
             return cls._boot(spec, first, workdir, qemu, busybox, tell, limit, silence=_KVM_SILENCE)
         except BootError as error:
             tell(f"{first.value}: {error.message.splitlines()[0]}; trying {others[0].value}")
-        target = cls._boot(spec, others[0], workdir, qemu, busybox, tell, timeout)
+        target = boot(others[0])
         memory.remember_failure()
         return target
 
@@ -326,7 +333,7 @@ class QemuTarget(Target):
 
     def _await_boot(self, timeout: float, silence: float | None) -> None:
         sign = self._watch.wait(timeout, silence)
-        reason = sign.reason if isinstance(sign, Down) else ""
+        reason, late = (sign.reason, sign.late) if isinstance(sign, Down) else ("", False)
         if not reason:
             try:
                 self._monitor.connect()
@@ -341,7 +348,7 @@ class QemuTarget(Target):
         if words:
             message += f"\nlast words:\n{words}"
         hint = "" if words else "it printed nothing: does this kernel have CONFIG_SERIAL_8250_CONSOLE?"
-        raise BootError(message, command=self.command, output=words, hint=hint)
+        raise BootError(message, command=self.command, output=words, late=late, hint=hint)
 
     def _last_words(self) -> str:
         """QEMU's own messages and the console's end, for a person."""
