@@ -29,6 +29,7 @@
     │   └── NoSessionError    no such session, or several and none named
     ├── TargetError           the machine being debugged
     │   ├── BootError         it did not come up (``.command``, ``.output``)
+    │   │   └── BootTimeout       it stood still, or was too slow
     │   ├── TargetStands      it is stopped, and its debugger has the line
     │   ├── TargetLost        it was there and is gone
     │   └── CommandError      a command on it failed (``.code``, ``.output``)
@@ -197,16 +198,16 @@ class TargetError(NullmodemError):
 
 
 class BootError(TargetError):
-    """The machine did not come up. ``command`` is what was started, ``output`` what it said before it failed; ``late``:
-    nothing says that it failed, it stood still, or was too slow."""
+    """The machine did not come up. ``command`` is what was started, ``output`` what it said before it failed."""
 
-    def __init__(
-        self, message: str, *, command: tuple[str, ...] = (), output: str = "", late: bool = False, hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, command: tuple[str, ...] = (), output: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.command = command
         self.output = output
-        self.late = late
+
+
+class BootTimeout(BootError):
+    """Nothing says that it failed: it stood still, or was too slow."""
 
 
 class TargetStands(TargetError):

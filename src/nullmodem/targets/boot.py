@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from nullmodem.errors import BootError
+from nullmodem.errors import BootTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +39,7 @@ def boot_again(boot: Callable[[float], T], timeout: float, tell: Callable[[str],
     """
     try:
         return boot(timeout / 2)
-    except BootError as error:
-        if not error.late:
-            raise
+    except BootTimeout as error:
         tell(f"{error.message.splitlines()[0]}; booting once more")
     return boot(timeout)
 

@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from nullmodem.errors import BootError, TargetError, TargetLost, UsageError, WireTimeout
+from nullmodem.errors import BootError, BootTimeout, TargetError, TargetLost, UsageError, WireTimeout
 from nullmodem.targets import initramfs
 from nullmodem.targets.accel import AccelMemory
 from nullmodem.targets.agent import AgentPool
@@ -348,7 +348,8 @@ class QemuTarget(Target):
         if words:
             message += f"\nlast words:\n{words}"
         hint = "" if words else "it printed nothing: does this kernel have CONFIG_SERIAL_8250_CONSOLE?"
-        raise BootError(message, command=self.command, output=words, late=late, hint=hint)
+        kind = BootTimeout if late else BootError
+        raise kind(message, command=self.command, output=words, hint=hint)
 
     def _last_words(self) -> str:
         """QEMU's own messages and the console's end, for a person."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nullmodem.errors import BootError
+from nullmodem.errors import BootError, BootTimeout
 from nullmodem.targets.boot import BootWatch, Down, Up, boot_again, boot_timeout
 
 PANIC = b"[    0.5] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n"
@@ -76,7 +76,7 @@ class Machine:
         return "up"
 
 
-LATE = BootError("the target did not boot: it did not answer\nlast words", late=True)
+LATE = BootTimeout("the target did not boot: it did not answer\nlast words")
 
 
 def test_a_machine_that_stood_still_is_booted_once_more() -> None:
