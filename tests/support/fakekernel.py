@@ -31,6 +31,9 @@ MODULE_BASE = 0xFFFF_FFFF_C012_0000
 ATTRIBUTES = 0xFFFF_8880_0300_0000
 PAGE = 4096
 
+FOR_ITSELF, ROUNDED_UP = 1, 4
+"""How a processor has come into the debugger: DCPU_WANT_MASTER, DCPU_IS_SLAVE."""
+
 _CFLAGS = [
     "-g", "-O2", "-mcmodel=kernel", "-fno-pic", "-ffreestanding", "-fno-stack-protector",
     "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-mno-red-zone",
@@ -111,6 +114,12 @@ class FakeKernel:
     def poke(self, memory: FakeMemory, address: int, value: int, size: int = 8) -> None:
         """Write a number."""
         memory.write(address, (value & (1 << size * 8) - 1).to_bytes(size, "little"))
+
+    def enter_debugger(self, memory: FakeMemory, cpu: int, registers: int, state: int) -> None:
+        """Let it say that a processor has come into the debugger so, with its registers there."""
+        record = self.symbol("kgdb_info") + cpu * self.types.size("struct debuggerinfo_struct")
+        values = {"debuggerinfo": registers, "exception_state": state}
+        self.set(memory, "struct debuggerinfo_struct", record, values)
 
     def set(self, memory: FakeMemory, kind: str, address: int, values: Mapping[str, int | bytes]) -> None:
         """Write members of a struct."""

@@ -9,18 +9,14 @@ import pytest
 
 from nullmodem.errors import MemoryFault
 from nullmodem.kernel.debug_exceptions import DebugExceptions, Excepted
-from support.fakekernel import SLIDE, FakeKernel
+from support.fakekernel import FOR_ITSELF, ROUNDED_UP, SLIDE, FakeKernel
 
 if TYPE_CHECKING:
     from nullmodem.testing.memory import FakeMemory
 
 AREAS = {0: 0xFFFF_8880_0F60_0000, 2: 0xFFFF_8880_0F80_0000}
 STACKS = {0: 0xFFFF_FE00_0000_A000, 2: 0xFFFF_FE00_0004_A000}
-RECORD = 40
-"""Bytes of the fake kernel's struct debuggerinfo_struct."""
 KERNEL_CODE = 0x10
-FOR_ITSELF, ROUNDED_UP = 1, 4
-"""DCPU_WANT_MASTER, DCPU_IS_SLAVE."""
 PLACE = 0xFFFF_FFFF_C000_1000
 ELSEWHERE = 0xFFFF_C900_0000_1000
 
@@ -50,9 +46,7 @@ class Processors:
 
     def came(self, cpu: int, registers: int, state: int = ROUNDED_UP) -> None:
         """Into the debugger, with its registers there."""
-        record = self.kernel.symbol("kgdb_info") + cpu * RECORD
-        values = {"debuggerinfo": registers, "exception_state": state}
-        self.kernel.set(self.memory, "struct debuggerinfo_struct", record, values)
+        self.kernel.enter_debugger(self.memory, cpu, registers, state)
 
 
 @pytest.fixture

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nullmodem.kernel.debug_exceptions import Excepted
+from nullmodem.rsp.requests import BreakpointKind
+from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import Policy, State
 from support.client import PATIENCE_SECONDS
 from support.fakekernel import FakeKernel
-from support.rig import Rig
-from support.rigged import kernel_file, module_path
+from support.rig import Arrival, Rig
+from support.rigged import kernel_file, module_path, rig
 from support.runner import assert_harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["kernel_file", "module_path"]
+__all__ = ["kernel_file", "module_path", "rig"]
 
 AREAS = {0: 0xFFFF_8880_0F60_0000, 2: 0xFFFF_8880_0F80_0000}
 KEPT = 0xFFFF_FFFF_C000_1000
@@ -92,3 +95,34 @@ def test_a_session_without_them_does_not_look_for_them(stopped: tuple[Rig, Regis
     rig.until(State.RUNNING)
     rig.live.close(release=True)
     assert registers.kept == [KEPT] * 4
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_waited_at_a_deleted_breakpoint_is_shown_if_there_is_another_by_now(rig: Rig, again: bool) -> None:
+    """A second processor had come to it with the first, and reports that when the first one's stop is over."""
+    at = rig.kernel.symbol("module_event") + 4
+    registers = rig.session.runner.registers
+    registers.settle, registers.here = lambda: {1: Excepted(at, own=True)}, lambda: 1
+    client = rig.live.attach("test")
+    stop(rig)
+    rig.live.insert(client, Breakpoint(BreakpointKind.HARDWARE, at, 1))
+    rig.live.go()
+    rig.until(State.RUNNING)
+    stops = stop(rig)
+    rig.live.remove(client, Breakpoint(BreakpointKind.HARDWARE, at, 1))
+    if again:
+        rig.live.insert(client, Breakpoint(BreakpointKind.SOFTWARE, at, 1))
+    registers.here = lambda: 0
+    rig.live.go()
+    rig.until(State.RUNNING)
+    registers.here = lambda: 1
+    rig.happen(Arrival(at, cpu=1, traps=True))
+    rig.settle()
+    assert rig.live.stop is not None
+    assert (rig.live.state, rig.live.stop.number - stops) == ((State.STOPPED, 1) if again else (State.RUNNING, 0))
+
+
+def stop(rig: Rig) -> int:
+    """Have it stand; the number of the stop."""
+    rig.live.interrupt()
+    return rig.live.wait_for_stop(PATIENCE_SECONDS).number

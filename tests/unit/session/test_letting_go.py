@@ -12,6 +12,7 @@ from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.model import State, StopReason
 from nullmodem.testing.fakemachine import Stop
+from support.fakekernel import FOR_ITSELF, ROUNDED_UP
 from support.rig import PATIENCE_SECONDS, PID, STACK, Arrival
 from support.rigged import kernel_file, rig
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from support.rig import Rig
 
 __all__ = ["kernel_file", "rig"]
-
-FOR_ITSELF, ROUNDED_UP = 1, 4
-"""DCPU_WANT_MASTER, DCPU_IS_SLAVE."""
 
 
 @pytest.fixture
@@ -58,9 +56,7 @@ def want(rig: Rig, kind: BreakpointKind = BreakpointKind.SOFTWARE) -> int:
 def wait(rig: Rig, state: int) -> None:
     """Let the kernel say that it stands on processor 0, and how the other one came into the debugger."""
     rig.kernel.poke(rig.memory, rig.kernel.symbol("kgdb_active"), 0, 4)
-    values = {"debuggerinfo": STACK + 0x3F00, "exception_state": state}
-    other = rig.kernel.symbol("kgdb_info") + rig.kernel.types.size("struct debuggerinfo_struct")
-    rig.kernel.set(rig.memory, "struct debuggerinfo_struct", other, values)
+    rig.kernel.enter_debugger(rig.memory, 1, STACK + 0x3F00, state)
 
 
 def test_a_target_that_nothing_is_under_way_in_is_let_go_where_it_stands(stopped: Rig) -> None:

@@ -10,6 +10,7 @@ import pytest
 from nullmodem.rsp.requests import BreakpointKind
 from nullmodem.session.breakpoints import Breakpoint
 from nullmodem.session.recovery import stand_others_back
+from support.fakekernel import FOR_ITSELF, ROUNDED_UP
 from support.rig import PATIENCE_SECONDS, STACK
 from support.rigged import kernel_file, rig
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["kernel_file", "rig"]
 
-FOR_ITSELF, ROUNDED_UP = 1, 4
-"""DCPU_WANT_MASTER, DCPU_IS_SLAVE."""
 REGISTERS = STACK + 0x3E00
 TRAP = b"\xcc"
 
@@ -35,9 +34,7 @@ class Other:
         """It was taken into the debugger there."""
         rig = self._rig
         rig.kernel.poke(rig.memory, rig.kernel.symbol("kgdb_active"), 0, 4)
-        record = rig.kernel.symbol("kgdb_info") + rig.kernel.types.size("struct debuggerinfo_struct")
-        values = {"debuggerinfo": REGISTERS, "exception_state": state}
-        rig.kernel.set(rig.memory, "struct debuggerinfo_struct", record, values)
+        rig.kernel.enter_debugger(rig.memory, 1, REGISTERS, state)
         rig.machine.write(self._place, pc.to_bytes(8, "little"))
         rig.live.interrupt()
         rig.live.wait_for_stop(PATIENCE_SECONDS)
